@@ -1,0 +1,1 @@
+"""Benchmarks: each prints progress, then one JSON object on its last line."""

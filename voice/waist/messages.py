@@ -1,0 +1,189 @@
+"""Small messages between a worker and the desk on a Unix stream socket, each request with a deadline.
+
+On the wire: a length (u32, big endian) and an `Envelope` in MessagePack. Requests and replies share a number; number 0
+is a notice that wants no reply. Requests flow both ways: a worker asks for plans and tools, the desk gives commands.
+"""
+
+import struct
+from typing import Literal
+
+import msgspec
+
+from voice.waist.plan import CallPlan
+
+LENGTH = struct.Struct(">I")
+LONGEST_MESSAGE = 8 << 20
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all that can stand in an envelope."""
+
+
+# --- from a worker to the desk ---------------------------------------------------------------------------------------
+
+
+class WorkerIntroduced(Message, frozen=True, kw_only=True):
+    """First message on a connection (notice)."""
+
+    worker: str
+
+
+class PlanRequested(Message, frozen=True, kw_only=True):
+    """A call for `called` has come in. Answered by `PlanGranted` or `PlanDenied`."""
+
+    called: str
+    caller: str | None
+    trunk: str
+    sip_call_id: str
+    spare_wanted: bool = False
+    """Ask for a second plan for the same number, to answer one call with while the desk is away."""
+
+
+class TokenRequested(Message, frozen=True, kw_only=True):
+    """A call wants to connect, or reconnect, to its model. Answered by `TokenMinted` or `TokenDenied`."""
+
+    session_id: str
+    tenant_id: str
+    project_id: str
+
+
+class ToolRequested(Message, frozen=True, kw_only=True):
+    """The model called a tool that the desk runs. Answered by `ToolDone`."""
+
+    session_id: str
+    tenant_id: str
+    project_id: str
+    name: str
+    arguments: dict[str, object]
+
+
+class CallStateChanged(Message, frozen=True, kw_only=True):
+    """What a live view shows (notice)."""
+
+    session_id: str
+    state: str
+
+
+class TurnHeard(Message, frozen=True, kw_only=True):
+    """A turn, as it is spoken, for a live view (notice)."""
+
+    session_id: str
+    role: Literal["caller", "agent"]
+    text: str
+
+
+class CallClosed(Message, frozen=True, kw_only=True):
+    """Journal and recording are closed and may be ingested (notice)."""
+
+    session_id: str
+
+
+# --- from the desk to a worker ---------------------------------------------------------------------------------------
+
+
+class PlanGranted(Message, frozen=True, kw_only=True):
+    """Answer the call so."""
+
+    plan: CallPlan
+    spare: CallPlan | None = None
+
+
+class PlanDenied(Message, frozen=True, kw_only=True):
+    """Refuse the call so: 404 no such number or no scenario, 486 the tenant is at its limit."""
+
+    sip_status: int
+    reason: str
+
+
+class TokenMinted(Message, frozen=True, kw_only=True):
+    """A short-lived token for one model connection."""
+
+    token: str
+    expires_at_unix: int
+
+
+class TokenDenied(Message, frozen=True, kw_only=True):
+    """No token can be had; `code` says why."""
+
+    code: str
+
+
+class ToolDone(Message, frozen=True, kw_only=True):
+    """What the tool returned, for the model."""
+
+    ok: bool
+    result: dict[str, object]
+
+
+class HangUpOrdered(Message, frozen=True, kw_only=True):
+    """An operator ends the call. Answered by `Done`."""
+
+    session_id: str
+
+
+class TransferOrdered(Message, frozen=True, kw_only=True):
+    """An operator sends the caller elsewhere. Answered by `Done`."""
+
+    session_id: str
+    target_id: str
+
+
+class PauseOrdered(Message, frozen=True, kw_only=True):
+    """Stop recording, transcript and the model's ear. Answered by `Done`."""
+
+    session_id: str
+    by: str
+
+
+class ResumeOrdered(Message, frozen=True, kw_only=True):
+    """Go on with them. Answered by `Done`."""
+
+    session_id: str
+    by: str
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """Whether an order was carried out, and if not why."""
+
+    ok: bool
+    why: str = ""
+
+
+AnyMessage = (
+    WorkerIntroduced
+    | PlanRequested
+    | TokenRequested
+    | ToolRequested
+    | CallStateChanged
+    | TurnHeard
+    | CallClosed
+    | PlanGranted
+    | PlanDenied
+    | TokenMinted
+    | TokenDenied
+    | ToolDone
+    | HangUpOrdered
+    | TransferOrdered
+    | PauseOrdered
+    | ResumeOrdered
+    | Done
+)
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One message on its way."""
+
+    number: int
+    """0: a notice. A positive number: a request, or the reply to it."""
+    is_reply: bool
+    body: AnyMessage
+
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+
+
+def frame(envelope: Envelope) -> bytes:
+    """The envelope as bytes for the socket."""
+    content = _encode(envelope)
+    return LENGTH.pack(len(content)) + content
