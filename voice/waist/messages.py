@@ -2,6 +2,9 @@
 
 On the wire: a length (u32, big endian) and an `Envelope` in MessagePack. Requests and replies share a number; number 0
 is a notice that wants no reply. Requests flow both ways: a worker asks for plans and tools, the desk gives commands.
+
+Operators (command line, admin, supervisor) speak the same protocol on a second socket that only the desk's own user may
+open, so that an exploited worker can neither see nor command its neighbours' calls.
 """
 
 import struct
@@ -89,7 +92,10 @@ class PlanGranted(Message, frozen=True, kw_only=True):
 
 
 class PlanDenied(Message, frozen=True, kw_only=True):
-    """Refuse the call so: 404 no such number or no scenario, 486 the tenant is at its limit."""
+    """Refuse the call so: 404 no such number or no scenario, 486 the tenant is at its limit.
+
+    503 when the desk cannot know, because the database or a voice is away: a worker that holds a spare plan uses it.
+    """
 
     sip_status: int
     reason: str
@@ -149,6 +155,57 @@ class Done(Message, frozen=True, kw_only=True):
     why: str = ""
 
 
+# --- on the operators' socket ----------------------------------------------------------------------------------------
+
+
+class LiveCallsRequested(Message, frozen=True, kw_only=True):
+    """Which calls are up? Answered by `LiveCallsListed`."""
+
+    tenant_id: str | None = None
+    """Only this tenant's; None for all."""
+
+
+class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call that is up, as the desk knows it."""
+
+    session_id: str
+    tenant_id: str
+    project_id: str
+    worker: str
+    state: str
+    """One of `policies.call_flow`; "planned" until the worker has said more."""
+    turns: int
+    since_unix: float
+
+
+class LiveCallsListed(Message, frozen=True, kw_only=True):
+    """The calls that are up, oldest first."""
+
+    calls: tuple[LiveCall, ...]
+
+
+class TrunksRequested(Message, frozen=True, kw_only=True):
+    """Which trunks may send calls? Answered by `TrunksListed`."""
+
+
+class TrunkTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """One trunk, as the edge has to know it."""
+
+    id: str
+    networks: tuple[str, ...]
+    """CIDR."""
+    transports: tuple[str, ...]
+    """Of "udp", "tcp", "tls"."""
+    srtp: Literal["off", "optional", "mandatory"]
+    min_tls: Literal["1.2", "1.3"]
+
+
+class TrunksListed(Message, frozen=True, kw_only=True):
+    """All trunks of all tenants."""
+
+    trunks: tuple[TrunkTerms, ...]
+
+
 AnyMessage = (
     WorkerIntroduced
     | PlanRequested
@@ -167,6 +224,10 @@ AnyMessage = (
     | PauseOrdered
     | ResumeOrdered
     | Done
+    | LiveCallsRequested
+    | LiveCallsListed
+    | TrunksRequested
+    | TrunksListed
 )
 
 
