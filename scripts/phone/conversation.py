@@ -169,7 +169,8 @@ def read_wave(path: Path) -> bytes:
     with wave.open(str(path)) as file:
         if (file.getnchannels(), file.getsampwidth()) != (1, 2):
             raise ValueError(f"{path} is not 16-bit mono; convert it with: sox {path} -c 1 -b 16 out.wav")
-        content, rate = file.readframes(file.getnframes()), file.getframerate()
+        rate = file.getframerate()
+        content: bytes = file.readframes(file.getnframes())
     if rate == 8000:
         return content
     import numpy as np  # noqa: PLC0415  the telephone starts without it when nothing needs resampling
