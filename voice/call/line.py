@@ -66,7 +66,9 @@ class Line(Protocol):
     """Id of the trunk the call came through, "loopback" for none."""
     playout: Playout
     transport: BaseTransport
-    """pipecat's way to the same sound: its input pushes one frame a tick, its output plays what it is given."""
+    """pipecat's way to the same sound: its input pushes one `InputAudioRawFrame` a tick; its output gives each
+    `TTSAudioRawFrame` whole to `playout.say` under the item in `context_id`, calls `finish` for the item of a
+    `TTSStoppedFrame`, and `flush` on an `InterruptionFrame`. `frame.interruptible` is passed on."""
     on_event: Callable[[LineEvent], None]
     """Set by the call; called on the loop's thread, in order. Until it is set, events wait."""
     on_tick: Callable[[bytes, bytes], None] | None
