@@ -65,8 +65,7 @@ class StreamCutter:
         while self._held[:4] == PING:
             pings += 1
             del self._held[:4]
-        while self._held and self._held[0] in b"
-" and not PING.startswith(self._held):
+        while self._held and self._held[0] in _LINE_ENDS and not PING.startswith(self._held):
             del self._held[:1]
         return pings
 
