@@ -1,0 +1,71 @@
+"""Telephone numbers as people and networks write them, and the jurisdictions a number may lie in.
+
+A number is a hint, never a proof: it can be ported, roaming or forged. So it only ever adds a jurisdiction to the
+candidates, and what cannot be placed adds "unknown", the strictest of all.
+"""
+
+import re
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+from policies.area_codes import STATE_OF_AREA_CODE
+from policies.jurisdictions import UNKNOWN
+
+_LONGEST_TEXT = 64
+_LOOKS_LIKE_A_NUMBER = re.compile(r"\s*(?:tel:)?\s*[+\uff0b(]?\s*\d", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*tel:", re.IGNORECASE)
+_CROWN_DEPENDENCIES = frozenset({"GG", "JE", "IM"})
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A number that exists in its numbering plan."""
+
+    e164: str
+    """Such as "+493012345678"."""
+    region: str
+    """ISO 3166-1 code by the numbering plan, or "001" for numbers of no country."""
+    toll_free: bool
+
+
+def parse_number(text: str, default_region: str | None = None) -> PhoneNumber | None:
+    """The number that a person typed or a network sent; None when it is none, or none that exists.
+
+    `default_region` (ISO 3166-1) is where a number without a country code is read. What does not exist there is read
+    again as an international number whose plus was lost or written as 00, as trunks often send it.
+    """
+    if len(text) > _LONGEST_TEXT or not _LOOKS_LIKE_A_NUMBER.match(text):
+        return None
+    written = _SCHEME.sub("", text).strip()
+    return _read(written, default_region) or _read("+" + written.removeprefix("00"), None)
+
+
+def jurisdictions_of(number: PhoneNumber | None) -> tuple[str, ...]:
+    """Where the law may be that this number brings in: one candidate, "unknown" where the number does not tell.
+
+    None stands for a withheld or impossible number. Toll-free numbers and those of no country are unknown, and so is a
+    number that its plan gives to Guernsey, Jersey or the Isle of Man: their mobile ranges are used all over Britain. A
+    number of the United States gives its state or, where its code belongs to none, "unknown".
+    """
+    if number is None or number.toll_free or number.region == "001" or number.region in _CROWN_DEPENDENCIES:
+        return (UNKNOWN,)
+    if number.region == "US":
+        return (STATE_OF_AREA_CODE.get(number.e164[2:5], UNKNOWN),)
+    return (number.region,)
+
+
+def _read(text: str, region: str | None) -> PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    home = phonenumbers.region_code_for_number(number)
+    if home is None or not phonenumbers.is_valid_number(number):
+        return None
+    return PhoneNumber(
+        e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
+        region=home,
+        toll_free=phonenumbers.number_type(number) == PhoneNumberType.TOLL_FREE,
+    )
