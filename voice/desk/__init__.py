@@ -1,4 +1,5 @@
-"""The trusted side of a call.
+"""The trusted side of a call: decides plans, mints model tokens, runs tools, and takes in what calls leave behind.
 
-Nouns: server, plans, clips, tokens, toolbox, ingest. Imports `store`, `policies` and `voice.waist`.
+Its nouns: `server.Desk` on its two sockets, `plans.Planner`, `clips.ClipShelf`, `tokens.TokenMint`, `toolbox.Toolbox`,
+`ingest.Ingestion`, `live.LiveCalls`. It imports `policies`, `store` and `voice.waist`, never the inside of a call.
 """

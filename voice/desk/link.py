@@ -1,0 +1,129 @@
+"""One connection on one of the desk's sockets: frames in, frames out, replies matched to what was asked."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from voice.waist.messages import LENGTH, AnyMessage, Envelope, decode_envelope, frame
+
+log = structlog.get_logger()
+
+LONGEST_INCOMING = 256 << 10
+"""Bytes. Plans are large, but they only go out; what comes in is a number, a name, or a tool's arguments."""
+MOST_OPEN_REQUESTS = 256
+"""A peer with so many unanswered requests is not read from until one of them is answered."""
+WRITE_SECONDS = 5.0
+"""A peer that does not take a message within this time has stopped reading and is cut off."""
+
+
+class MessageRefusedError(Exception):
+    """The peer sent something that is no message of this protocol, or not one it may send."""
+
+
+Answer = Callable[[AnyMessage], Awaitable[AnyMessage]]
+Notice = Callable[[AnyMessage], None]
+
+
+class Link:
+    """One peer. `run` reads until the peer goes or breaks the protocol; requests are answered concurrently.
+
+    Notices are handled in the order they came and at once, so they must not wait for anything.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._asked: dict[int, asyncio.Future[AnyMessage]] = {}
+        self._numbers = itertools.count(1)
+        self._free = asyncio.Semaphore(MOST_OPEN_REQUESTS)
+        self._refused: MessageRefusedError | None = None
+        self.name = ""
+        """As the peer introduced itself; for logs and live views, never for rights."""
+
+    async def run(self, answer: Answer, notice: Notice) -> None:
+        """Serve the peer until it has gone.
+
+        Raises:
+            MessageRefusedError: It broke the protocol; the connection is to be closed.
+        """
+        open_requests: set[asyncio.Task[None]] = set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    while (envelope := await self._next()) is not None:
+                        if envelope.is_reply:
+                            self._settle(envelope)
+                        elif envelope.number == 0:
+                            notice(envelope.body)
+                        else:
+                            await self._free.acquire()
+                            task = group.create_task(self._answer(envelope, answer), name=f"answer {self.name}")
+                            open_requests.add(task)
+                            task.add_done_callback(open_requests.discard)
+                except MessageRefusedError as error:
+                    self._refused = error
+                for task in open_requests:  # whoever asked has gone: what is under way is rolled back
+                    task.cancel()
+        finally:
+            for future in self._asked.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("the peer has gone"))
+            self._writer.close()
+        if self._refused is not None:
+            raise self._refused
+
+    async def ask(self, message: AnyMessage, *, seconds: float) -> AnyMessage:
+        """Send a request and wait for its reply.
+
+        Raises:
+            TimeoutError: No reply came within `seconds`.
+            ConnectionError: The peer has gone.
+        """
+        number = next(self._numbers)
+        future: asyncio.Future[AnyMessage] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        try:
+            async with asyncio.timeout(seconds):
+                await self._send(Envelope(number=number, is_reply=False, body=message))
+                return await future
+        finally:
+            del self._asked[number]
+
+    async def _answer(self, envelope: Envelope, answer: Answer) -> None:
+        try:
+            body = await answer(envelope.body)
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._send(Envelope(number=envelope.number, is_reply=True, body=body))
+        except MessageRefusedError as error:
+            self._refused = error
+            self._writer.close()  # ends the reading too
+        except (ConnectionError, TimeoutError):
+            log.warning("peer_stopped_reading", peer=self.name)
+            self._writer.close()
+        finally:
+            self._free.release()
+
+    async def _send(self, envelope: Envelope) -> None:
+        if self._writer.is_closing():
+            raise ConnectionResetError("the peer has gone")
+        self._writer.write(frame(envelope))
+        await self._writer.drain()
+
+    async def _next(self) -> Envelope | None:
+        try:
+            (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
+            if length > LONGEST_INCOMING:
+                raise MessageRefusedError(f"a message of {length} bytes")
+            return decode_envelope(await self._reader.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        except msgspec.MsgspecError:
+            raise MessageRefusedError("bytes that are no message") from None
+
+    def _settle(self, envelope: Envelope) -> None:
+        future = self._asked.get(envelope.number)
+        if future is not None and not future.done():  # else it was late: nobody waits for it any more
+            future.set_result(envelope.body)

@@ -1,0 +1,145 @@
+"""The calls that are up on this machine, and which connection each belongs to."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from voice.desk.link import Link
+from voice.waist.messages import LiveCall
+
+TURNS_KEPT = 200
+"""The last turns of a call that a view which opens late still sees; memory only, gone with the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTurn:
+    """One turn, as it is spoken."""
+
+    role: Literal["caller", "agent"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChange:
+    """What a live view is told."""
+
+    session_id: str
+    tenant_id: str
+    state: str
+    turn: LiveTurn | None = None
+    """The turn that was just heard; None when the state changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTerms:
+    """What the desk itself has to remember of a plan: neither keys nor clips."""
+
+    model: str
+    """Name of the realtime model."""
+    tools: frozenset[str]
+    """Names of the tools that were offered."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveSession:
+    """One planned or running call."""
+
+    session_id: str
+    tenant_id: str
+    project_id: str
+    scenario_id: str
+    scenario_version: int
+    link: Link
+    """The connection of the worker that has the call: orders go there, and only it may speak for the call."""
+    terms: CallTerms | None = None
+    """None until they are looked up again, for a call that this desk has not planned itself."""
+    spare: bool = False
+    """Planned ahead and not in use until its worker says something about it."""
+    state: str = "planned"
+    since_unix: float = field(default_factory=time.time)
+    turns: deque[LiveTurn] = field(default_factory=lambda: deque(maxlen=TURNS_KEPT))
+    turns_heard: int = 0
+
+    def summary(self) -> LiveCall:
+        """As operators see it: no word of what was said."""
+        return LiveCall(
+            session_id=self.session_id,
+            tenant_id=self.tenant_id,
+            project_id=self.project_id,
+            worker=self.link.name,
+            state=self.state,
+            turns=self.turns_heard,
+            since_unix=self.since_unix,
+        )
+
+
+class LiveCalls:
+    """The table. Fed by the desk; read by operators and live views on the same event loop."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, LiveSession] = {}
+        self._watchers: set[Callable[[LiveChange], None]] = set()
+
+    def add(self, session: LiveSession) -> None:
+        """A plan was granted, or a worker came back with a call it already had."""
+        self._sessions[session.session_id] = session
+
+    def find(self, session_id: str) -> LiveSession | None:
+        """The call, whoever has it."""
+        return self._sessions.get(session_id)
+
+    def remove(self, session_id: str) -> LiveSession | None:
+        """The call is over."""
+        session = self._sessions.pop(session_id, None)
+        if session is not None:
+            session.state = "ended"
+            self._tell(LiveChange(session_id, session.tenant_id, "ended"))
+        return session
+
+    def remove_all_of(self, link: Link) -> list[LiveSession]:
+        """The worker has gone and its calls with it."""
+        lost = [session for session in self._sessions.values() if session.link is link]
+        for session in lost:
+            self.remove(session.session_id)
+        return lost
+
+    def state_changed(self, session: LiveSession, state: str) -> None:
+        """The call moved on."""
+        session.spare = False
+        session.state = state
+        self._tell(LiveChange(session.session_id, session.tenant_id, state))
+
+    def turn_heard(self, session: LiveSession, turn: LiveTurn) -> None:
+        """Somebody has said something."""
+        session.spare = False
+        session.turns.append(turn)
+        session.turns_heard += 1
+        self._tell(LiveChange(session.session_id, session.tenant_id, session.state, turn))
+
+    def up(self, tenant_id: str | None = None) -> tuple[LiveCall, ...]:
+        """The calls that are up, oldest first; only one tenant's where it is named."""
+        return tuple(
+            session.summary()
+            for session in self._sessions.values()
+            if not session.spare and tenant_id in {None, session.tenant_id}
+        )
+
+    def unused_for(self, seconds: float) -> list[LiveSession]:
+        """Calls that were planned so long ago and of which nothing has been heard since; spare plans left out."""
+        before = time.time() - seconds
+        return [
+            session
+            for session in self._sessions.values()
+            if session.state == "planned" and not session.spare and session.since_unix < before
+        ]
+
+    def watch(self, told: Callable[[LiveChange], None]) -> Callable[[], None]:
+        """Have `told` called at once, on the loop, for every change of every call; the result ends that."""
+        self._watchers.add(told)
+        return lambda: self._watchers.discard(told)
+
+    def _tell(self, change: LiveChange) -> None:
+        for told in tuple(self._watchers):
+            told(change)

@@ -1,0 +1,78 @@
+"""Short-lived tokens for the realtime model, so that no provider key ever enters a worker."""
+
+import asyncio
+import re
+import time
+from types import TracebackType
+from typing import Self
+
+import openai
+import structlog
+from openai import AsyncOpenAI
+
+from voice.desk.settings import ModelEndpoint
+from voice.waist.messages import TokenDenied, TokenMinted
+
+log = structlog.get_logger()
+
+LIFE_SECONDS = 120
+"""A token only has to outlive the opening of one connection; a reconnect asks for a new one."""
+MINT_SECONDS = 4.0
+"""While the disclosure plays there is time, but a caller must not wait longer for the fallback."""
+
+
+class TokenMint:
+    """Mints tokens at one provider over connections that stay open between calls."""
+
+    def __init__(self, endpoint: ModelEndpoint) -> None:
+        self._client = AsyncOpenAI(
+            base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=MINT_SECONDS, max_retries=1
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def mint(self, model: str) -> TokenMinted | TokenDenied:
+        """A token for one connection to this realtime model, or why there is none.
+
+        Codes: `unauthorized` (the key is wrong or may not use the model), the provider's own code or `status_…` for
+        a request it refuses, such as `rate_limit_exceeded`; `server_error`, `unreachable`, `timeout`, `malformed`.
+        """
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(MINT_SECONDS):
+                secret = await self._client.realtime.client_secrets.create(
+                    expires_after={"anchor": "created_at", "seconds": LIFE_SECONDS},
+                    session={"type": "realtime", "model": model},
+                )
+        except (openai.OpenAIError, TimeoutError) as error:
+            code = denial_code(error)
+            log.warning("token_denied", code=code, took_ms=round((time.monotonic() - began) * 1000))
+            return TokenDenied(code=code)
+        return TokenMinted(token=secret.value, expires_at_unix=secret.expires_at)
+
+
+def denial_code(error: openai.OpenAIError | TimeoutError) -> str:
+    """One word for the journal; never the provider's free text, which may quote what was sent."""
+    for kind, word in _WORDS:
+        if isinstance(error, kind):
+            return word
+    if isinstance(error, openai.APIStatusError):
+        return error.code if error.code and _CODE.fullmatch(error.code) else f"status_{error.status_code}"
+    return "malformed"
+
+
+_CODE = re.compile(r"[a-z0-9_]{1,64}")
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "timeout"),
+    (openai.APITimeoutError, "timeout"),
+    (openai.APIConnectionError, "unreachable"),
+    (openai.AuthenticationError, "unauthorized"),
+    (openai.PermissionDeniedError, "unauthorized"),
+    (openai.InternalServerError, "server_error"),
+)
