@@ -48,7 +48,7 @@ def _sdp(raw: RawMessage, kind: str, srtp: Srtp) -> bytes:
     if kind == "multipart/mixed":
         body = _sdp_part(raw)
     elif kind != SDP:
-        raise RefusedError(415, f"content type {kind[:64] or 'missing'}", ACCEPT)
+        raise RefusedError(415, "a body that is not SDP", ACCEPT, detail=kind[:64])
     try:
         return rebuild(body, srtp)
     except BadSdpError as error:
@@ -78,4 +78,4 @@ def _key(kind: str, body: bytes) -> bytes:
         return b"Signal=%s\r\nDuration=%d\r\n" % (relay[1].upper(), min(int(relay[2] or 160), 8000))
     if kind == "application/dtmf" and (key := _KEY.match(body)):
         return key[1].upper()
-    raise RefusedError(415, f"INFO with {kind[:64] or 'no content type'}", ACCEPT)
+    raise RefusedError(415, "INFO that is not a key", ACCEPT, detail=kind[:64])

@@ -90,6 +90,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """0 where the message was dropped without an answer."""
     reason: str
     """In plain words."""
+    times: int = 1
+    """How often the same came from the same address since it was first seen; `at_unix` is the last time."""
 
 
 class EdgeReport(ControlMessage, frozen=True, kw_only=True):

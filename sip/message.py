@@ -65,13 +65,15 @@ class UnreadableError(Exception):
 class RefusedError(Exception):
     """A request that gets a final answer from the edge itself.
 
-    `status` is the SIP status, `why` plain words for the operator, `headers` what the answer has to carry besides.
+    `status` is the SIP status, `why` plain and constant words (they are a metric's label), `detail` what in particular,
+    `headers` what the answer has to carry besides.
     """
 
-    def __init__(self, status: int, why: str, *headers: str) -> None:
+    def __init__(self, status: int, why: str, *headers: str, detail: str = "") -> None:
         super().__init__(f"{status} {why}")
         self.status = status
         self.why = why
+        self.detail = detail
         self.headers = headers
 
 
@@ -203,7 +205,7 @@ def understood(raw: RawMessage) -> Request:
     if missing:
         raise UnreadableError(f"no {', '.join(missing)}")
     if raw.version != "2.0":
-        raise RefusedError(505, f"SIP version {raw.version}")
+        raise RefusedError(505, "SIP version is not 2.0", detail=raw.version)
     if not raw.uri:
         raise RefusedError(400, "the request line is malformed")
     for name in _ONCE:
@@ -329,7 +331,7 @@ def uri_of(text: str) -> Uri:
             raise RefusedError(400, "the Request-URI is malformed")
         return Uri("tel", tel[1] + tel[2], "", None)
     if name not in {"sip", "sips"}:
-        raise RefusedError(416, f"URI scheme {name[:32]}")
+        raise RefusedError(416, "URI scheme is not sip, sips or tel", detail=name[:32])
     match = _SIP_URI.match(scheme[2])
     if match is None or (match[3] and not 0 < int(match[3]) < 65536):
         raise RefusedError(400, "the Request-URI is malformed")
