@@ -1,0 +1,123 @@
+"""The way to the database: a pool for tenants' transactions, and a narrow one for look-ups across tenants."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self
+from uuid import UUID
+
+import structlog
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from store.keys import KeyRing
+from store.roles import urls_of
+from store.scope import TenantStore
+from store.settings import StoreSettings
+
+log = structlog.get_logger()
+
+_CONNECT_SECONDS = 3
+_POOL_SECONDS = 3.0
+_STATEMENT_MS = 15_000
+_IDLE_IN_TRANSACTION_MS = 60_000
+
+
+class StoreAwayError(Exception):
+    """The database cannot be reached or went away; nothing of the transaction was kept. Worth trying again."""
+
+
+class Platform:
+    """Look-ups across tenants, as a role that may read only what routing a call needs. Never changes anything."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, **values: object) -> Sequence[Any]:
+        """Rows of a fixed statement of this room, with `:name` for each value."""
+        return (await self._connection.execute(text(sql), values)).all()
+
+
+class Database:
+    """One process' way to the database. Open it after forking, close it at the end."""
+
+    def __init__(self, app: AsyncEngine, platform: AsyncEngine, keys: KeyRing) -> None:
+        self._app = app
+        self._platform = platform
+        self.keys = keys
+
+    @classmethod
+    async def open(cls, settings: StoreSettings) -> Self:
+        """Make the pools. Connections are opened as they are needed, so the database may come up later."""
+        urls = urls_of(settings)
+        keys = KeyRing(settings.master_key)
+        return cls(_engine(urls.app, settings.pool_size), _engine(urls.platform, 2), keys)
+
+    @asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[TenantStore]:
+        """One transaction of one tenant: committed at the end, rolled back on an error.
+
+        A cancelled transaction throws its connection away, because nobody knows what answers are still under way on it.
+
+        Raises:
+            StoreAwayError: The database is away.
+        """
+        store = TenantStore(self._app, tenant_id, self.keys)
+        try:
+            with _away_is_one_error():
+                yield store
+                await store.commit()
+        except Exception:
+            raise
+        except BaseException:  # cancelled, or the process is ending
+            await asyncio.shield(store.abandon())
+            raise
+        finally:
+            await asyncio.shield(store.close())
+
+    @asynccontextmanager
+    async def platform(self) -> AsyncIterator[Platform]:
+        """One read-only transaction across tenants.
+
+        Raises:
+            StoreAwayError: The database is away.
+        """
+        with _away_is_one_error():
+            async with self._platform.connect() as connection:
+                yield Platform(connection)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._app.dispose()
+        await self._platform.dispose()
+
+
+def _engine(url: URL, size: int) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=_POOL_SECONDS,
+        pool_pre_ping=True,  # after the database was restarted, the first transaction must not fail
+        hide_parameters=True,  # errors are logged, and parameters may be personal
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": "aitelier",
+            "options": f"-c statement_timeout={_STATEMENT_MS} "
+            f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}",
+        },
+    )
+
+
+@contextmanager
+def _away_is_one_error() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        raise StoreAwayError(type(error).__name__) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreAwayError(type(error).__name__) from error
+        raise

@@ -1,0 +1,139 @@
+"""The key ring: master key, then one key per tenant, then one data key per call.
+
+Each key lies wrapped by the one above it, in a schema of its own. Deleting the wrapped data key of a call makes the
+call unreadable for good: recording, transcript and caller's number are sealed under keys derived from it.
+"""
+
+import hmac
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlmodel import col, delete, select
+
+from store.scope import TenantStore
+from store.sealing import SealBrokenError, Sealer, derive, framed, key_id
+from store.tables import DataKeyTable, TenantKeyTable
+
+_WRAPPING = "wrapping"
+_INDEX = "index"
+_INDEX_BYTES = 16
+
+
+class KeyShreddedError(Exception):
+    """The key is gone for good: the call was erased, or is not this tenant's."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """The key of one call, plain and wrapped."""
+
+    key: bytes = field(repr=False)
+    """32 bytes."""
+    wrapped: bytes = field(repr=False)
+    """The same, readable only through the tenant's key and only for its call."""
+
+
+class KeyRing:
+    """Opens wrapped keys. Tenants' keys stay in memory once opened; calls' keys do not."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._master = Sealer(derive(master_key, "aitelier tenant key wrapping v1"))
+        self._opened: dict[tuple[UUID, str], dict[bytes, bytes]] = {}
+
+    async def new_tenant_keys(self, store: TenantStore) -> None:
+        """Give the tenant its keys, unless it has them."""
+        rows = []
+        for purpose in (_WRAPPING, _INDEX):
+            if await self._find(store, purpose):
+                continue
+            key = os.urandom(32)
+            number = key_id(key)
+            wrapped = self._master.seal(key, _tenant_key_place(store.tenant_id, purpose, number))
+            rows.append({"purpose": purpose, "key_id": number, "state": "primary", "wrapped": wrapped})
+        await store.put(TenantKeyTable, rows)
+
+    async def new_data_key(self, store: TenantStore, session_id: UUID) -> DataKey:
+        """A fresh key for a call, kept in wrapped form from now on."""
+        key = os.urandom(32)
+        number, wrapping = await self._primary(store, _WRAPPING)
+        assert key_id(wrapping) == number  # noqa: S101 - `_opened` is filled by number; guards against a mix-up
+        wrapped = Sealer(wrapping).seal(key, _data_key_place(store.tenant_id, session_id))
+        await store.add(DataKeyTable(tenant_id=store.tenant_id, session_id=session_id, wrapped=wrapped))
+        return DataKey(key, wrapped)
+
+    async def unwrap_data_key(self, store: TenantStore, session_id: UUID, wrapped: bytes) -> bytes:
+        """The plain key, from its wrapped form as a journal's header carries it.
+
+        Raises:
+            KeyShreddedError: No key of this tenant opens it for this call.
+        """
+        for number, wrapping in (await self._all(store, _WRAPPING)).items():
+            if wrapped[1:5] == number:
+                try:
+                    return Sealer(wrapping).open(wrapped, _data_key_place(store.tenant_id, session_id))
+                except SealBrokenError as error:
+                    raise KeyShreddedError("the wrapped key is not of this call") from error
+        raise KeyShreddedError("no key of this tenant opens it")
+
+    async def data_key(self, store: TenantStore, session_id: UUID) -> bytes:
+        """The plain key of a call.
+
+        Raises:
+            KeyShreddedError: The call was erased, or is not this tenant's.
+        """
+        found = await self.data_keys(store, (session_id,))
+        if session_id not in found:
+            raise KeyShreddedError("the key was deleted")
+        return found[session_id]
+
+    async def data_keys(self, store: TenantStore, session_ids: Collection[UUID]) -> dict[UUID, bytes]:
+        """The plain keys of these calls; erased ones are missing."""
+        rows = await store.all(select(DataKeyTable).where(col(DataKeyTable.session_id).in_(session_ids)))
+        return {row.session_id: await self.unwrap_data_key(store, row.session_id, row.wrapped) for row in rows}
+
+    async def shred(self, store: TenantStore, session_id: UUID) -> bool:
+        """Delete a call's key; False when there was none."""
+        statement = delete(DataKeyTable).where(col(DataKeyTable.session_id) == session_id)
+        return await store.change(statement) > 0
+
+    async def blind_index(self, store: TenantStore, column: str, value: str) -> bytes:
+        """16 bytes by which equal values of one tenant find each other, and by which nobody without the key can guess.
+
+        Equality within the tenant is visible to whoever reads the database; that is its purpose.
+        """
+        _, key = await self._primary(store, _INDEX)
+        return hmac.digest(derive(key, f"aitelier blind index {column} v1"), value.encode(), "sha256")[:_INDEX_BYTES]
+
+    async def _primary(self, store: TenantStore, purpose: str) -> tuple[bytes, bytes]:
+        keys = await self._all(store, purpose)
+        return next(iter(keys.items()))
+
+    async def _all(self, store: TenantStore, purpose: str) -> dict[bytes, bytes]:
+        keys = self._opened.get((store.tenant_id, purpose)) or await self._find(store, purpose)
+        if not keys:
+            raise KeyShreddedError("the tenant has no keys")
+        return keys
+
+    async def _find(self, store: TenantStore, purpose: str) -> dict[bytes, bytes]:
+        statement = (
+            select(TenantKeyTable)
+            .where(TenantKeyTable.purpose == purpose)
+            .order_by(col(TenantKeyTable.state).desc(), col(TenantKeyTable.created_at).desc())
+        )
+        keys = {
+            row.key_id: self._master.open(row.wrapped, _tenant_key_place(store.tenant_id, purpose, row.key_id))
+            for row in await store.all(statement)
+        }
+        if keys:
+            self._opened[store.tenant_id, purpose] = keys
+        return keys
+
+
+def _tenant_key_place(tenant_id: UUID, purpose: str, number: bytes) -> bytes:
+    return framed(b"aitelier tenant key v1", str(tenant_id).encode(), purpose.encode(), number)
+
+
+def _data_key_place(tenant_id: UUID, session_id: UUID) -> bytes:
+    return framed(b"aitelier data key v1", str(tenant_id).encode(), str(session_id).encode())

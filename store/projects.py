@@ -1,0 +1,83 @@
+"""Projects: one receptionist each, with the rules that hold for all its calls."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlmodel import col, select
+from uuid_utils.compat import uuid7
+
+from store.scope import TenantStore
+from store.tables import ProjectTable
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One receptionist."""
+
+    id: UUID
+    name: str
+    business_name: str
+    """As callers hear it."""
+    jurisdiction: str
+    """Where the business sits: ISO 3166-1 alpha-2, or ISO 3166-2 where law is regional, such as "US-CA"."""
+    language: str
+    """BCP 47; of calls whose scenario names no other."""
+    time_zone: str
+    """IANA name."""
+    recording_days: int
+    """How long recordings are kept; 0: nothing is ever recorded."""
+    transcript_days: int
+    """How long transcripts and session data are kept; 0: nothing is ever written down."""
+
+
+async def create(
+    store: TenantStore,
+    *,
+    name: str,
+    business_name: str,
+    jurisdiction: str,
+    language: str,
+    time_zone: str = "UTC",
+    recording_days: int = 90,
+    transcript_days: int = 365,
+) -> Project:
+    """A new project of this tenant."""
+    project = Project(uuid7(), name, business_name, jurisdiction, language, time_zone, recording_days, transcript_days)
+    await store.add(
+        ProjectTable(
+            tenant_id=store.tenant_id,
+            id=project.id,
+            name=name,
+            business_name=business_name,
+            jurisdiction=jurisdiction,
+            language=language,
+            time_zone=time_zone,
+            recording_days=recording_days,
+            transcript_days=transcript_days,
+        )
+    )
+    return project
+
+
+async def find(store: TenantStore, project_id: UUID) -> Project | None:
+    """The project, if this tenant has it."""
+    row = await store.first(select(ProjectTable).where(ProjectTable.id == project_id))
+    return None if row is None else _project(row)
+
+
+async def all_projects(store: TenantStore) -> tuple[Project, ...]:
+    """Every project of this tenant, oldest first."""
+    return tuple(_project(row) for row in await store.all(select(ProjectTable).order_by(col(ProjectTable.id))))
+
+
+def _project(row: ProjectTable) -> Project:
+    return Project(
+        row.id,
+        row.name,
+        row.business_name,
+        row.jurisdiction,
+        row.language,
+        row.time_zone,
+        row.recording_days,
+        row.transcript_days,
+    )

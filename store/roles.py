@@ -1,0 +1,45 @@
+"""The three database roles and how each process connects as one.
+
+`owner` owns the schema and runs migrations, and nothing else does so. `aitelier_app` reads and writes within one
+tenant. `aitelier_platform` reads the few columns that find the tenant of a call. Neither owns, is a superuser, or
+passes row-level security. The embedded server knows its user by the socket's peer credentials; a server of your own
+asks for passwords, which are derived from the master key, so that there is none to keep.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import URL, make_url
+
+from store import postgres
+from store.sealing import derive
+from store.settings import StoreSettings
+
+APP = "aitelier_app"
+PLATFORM = "aitelier_platform"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleUrls:
+    """One address for each role."""
+
+    owner: URL = field(repr=False)
+    app: URL = field(repr=False)
+    platform: URL = field(repr=False)
+
+
+def urls_of(settings: StoreSettings) -> RoleUrls:
+    """The addresses under which the three roles connect."""
+    if settings.database_url is None:
+        owner, app, platform = (make_url(postgres.url(settings.home, role)) for role in (postgres.OWNER, APP, PLATFORM))
+        return RoleUrls(owner, app, platform)
+    owner = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    return RoleUrls(
+        owner,
+        owner.set(username=APP, password=password_of(APP, settings.master_key)),
+        owner.set(username=PLATFORM, password=password_of(PLATFORM, settings.master_key)),
+    )
+
+
+def password_of(role: str, master_key: bytes) -> str:
+    """The role's password on a server of your own."""
+    return derive(master_key, f"aitelier database role {role} v1").hex()

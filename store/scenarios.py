@@ -1,0 +1,253 @@
+"""Scenarios: what an agent is to say and may do, in versions of which one is published.
+
+A developer writes a scenario as a TOML file; every key but `name` and `instructions` may be left out:
+
+    name = "Front desk"
+    language = "en"
+    instructions = '''
+    You answer the telephone of Harbour Dental. We are open from Monday to Friday, 8 to 17 o'clock.
+    '''
+    opening = "Greet the caller and ask how you can help."
+    tools = ["take_message", "transfer", "hang_up"]
+    [[transfers]]
+    id = "reception"
+    label = "the reception"
+    uri = "tel:+442079460001"
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlmodel import col, func, select, update
+from uuid_utils.compat import uuid7
+
+from store.scope import TenantStore
+from store.tables import ScenarioTable, ScenarioVersionTable
+
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+_Words = Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
+class ScenarioFileError(Exception):
+    """A scenario file that cannot be used; says what is wrong with which key."""
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of all parts: a misspelt key is an error, not a silence."""
+
+
+class TurnDetection(_Part, frozen=True, kw_only=True):
+    """When the model takes the caller's turn as finished (OpenAI Realtime, `turn_detection`)."""
+
+    kind: Literal["server_vad", "semantic_vad"] = "server_vad"
+    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    prefix_padding_ms: Annotated[int, Meta(ge=0, le=5_000)] = 300
+    silence_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+
+
+class ModelWishes(_Part, frozen=True, kw_only=True):
+    """Which realtime model speaks, and how."""
+
+    name: str | None = None
+    """None: the server's own choice."""
+    voice: str | None = None
+    speed: Annotated[float, Meta(ge=0.25, le=1.5)] = 1.0
+    turn_detection: TurnDetection = TurnDetection()
+    transcription_model: str | None = None
+
+
+class ConsentWishes(_Part, frozen=True, kw_only=True):
+    """How the caller is told and asked. The law may demand more than is wished for here, never less."""
+
+    disclose_ai: bool = True
+    """False asks to leave out that a machine speaks; heeded only where no law requires it."""
+    disclosure: _Words | None = None
+    """Wording of your own for the first sentence; must still say that an AI speaks."""
+    always_ask: bool = False
+    """Ask for consent to recording even where notice would do."""
+    question: _Words | None = None
+    """Wording of your own for that question."""
+    on_refusal: Literal["go_on_unrecorded", "transfer", "end"] = "go_on_unrecorded"
+    answer_seconds: _Seconds = 8.0
+
+
+class RecordingWishes(_Part, frozen=True, kw_only=True):
+    """What is to be kept of a call, where project and law allow it."""
+
+    audio: bool = True
+    transcript: bool = True
+
+
+class TransferTarget(_Part, frozen=True, kw_only=True):
+    """Somewhere a caller may be sent; the model sees id and label, never the address."""
+
+    id: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
+    label: _Words
+    uri: Annotated[str, Meta(pattern="^(sips?|tel):[^\\s<>]{1,250}$")]
+
+
+class FallbackWishes(_Part, frozen=True, kw_only=True):
+    """What happens when there is no model."""
+
+    action: Literal["take_message", "transfer", "end"] = "take_message"
+    target_id: str | None = None
+    """Present exactly when the action is "transfer"."""
+    message_seconds: _Seconds = 60.0
+
+
+class LimitWishes(_Part, frozen=True, kw_only=True):
+    """Hard ends of a call, in seconds."""
+
+    max_seconds: _Seconds = 1800.0
+    idle_prompt_seconds: _Seconds = 20.0
+    idle_end_seconds: _Seconds = 15.0
+    media_lost_seconds: _Seconds = 20.0
+    model_silence_seconds: _Seconds = 8.0
+
+
+class Scenario(_Part, frozen=True, kw_only=True):
+    """All that a scenario says: what a scenario file holds and a version keeps."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    instructions: Annotated[str, Meta(min_length=1, max_length=100_000)]
+    """For the model."""
+    opening: Annotated[str, Meta(max_length=2_000)] = ""
+    """What the agent is asked to say first; empty lets the caller begin."""
+    language: Annotated[str, Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    """BCP 47; None: the project's."""
+    tools: tuple[str, ...] = ("take_message", "hang_up")
+    """By name; the call's own (`hang_up`, `transfer`, `take_message`, `send_dtmf`) and the desk's."""
+    transfers: tuple[TransferTarget, ...] = ()
+    model: ModelWishes = ModelWishes()
+    consent: ConsentWishes = ConsentWishes()
+    recording: RecordingWishes = RecordingWishes()
+    fallback: FallbackWishes = FallbackWishes()
+    limits: LimitWishes = LimitWishes()
+
+    def __post_init__(self) -> None:
+        """What no single field can know."""
+        ids = [target.id for target in self.transfers]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two transfer targets have the same id")
+        if (self.fallback.action == "transfer") != (self.fallback.target_id is not None):
+            raise ValueError("fallback.target_id goes with the action transfer, and with no other")
+        if self.fallback.target_id is not None and self.fallback.target_id not in ids:
+            raise ValueError("fallback.target_id names no transfer target")
+        if self.consent.on_refusal == "transfer" and not ids:
+            raise ValueError("consent.on_refusal is transfer, but there is no transfer target")
+        if "transfer" in self.tools and not ids:
+            raise ValueError("the tool transfer needs a transfer target")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedScenario:
+    """The version of a scenario that answers calls."""
+
+    scenario_id: UUID
+    project_id: UUID
+    version: int
+    content: Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioSummary:
+    """One scenario in a list."""
+
+    id: UUID
+    project_id: UUID
+    name: str
+    published_version: int | None
+
+
+def parse_scenario(text: str) -> Scenario:
+    """A scenario from the text of a scenario file.
+
+    Raises:
+        ScenarioFileError: It is no TOML, or a key is unknown, missing or wrong.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), Scenario)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ScenarioFileError(str(error)) from error
+
+
+def read_scenario(path: Path) -> Scenario:
+    """A scenario from its file.
+
+    Raises:
+        ScenarioFileError: See `parse_scenario`; or the file cannot be read.
+    """
+    try:
+        return parse_scenario(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioFileError(f"{path} cannot be read: {error}") from error
+
+
+async def create(store: TenantStore, *, project_id: UUID, content: Scenario) -> PublishedScenario:
+    """A new scenario, published in its first version."""
+    scenario_id = uuid7()
+    await store.add(
+        ScenarioTable(
+            tenant_id=store.tenant_id, id=scenario_id, project_id=project_id, name=content.name, published_version=None
+        )
+    )
+    version = await publish(store, scenario_id, content)
+    return PublishedScenario(scenario_id, project_id, version, content)
+
+
+async def publish(store: TenantStore, scenario_id: UUID, content: Scenario) -> int:
+    """Make this the wording that answers from the next call on; its version. Running calls keep theirs.
+
+    Raises:
+        LookupError: This tenant has no such scenario.
+    """
+    # Two people publishing at once get two versions, one after the other: the row lock orders them.
+    locked = select(ScenarioTable).where(ScenarioTable.id == scenario_id).with_for_update()
+    if await store.first(locked) is None:
+        raise LookupError("no such scenario")
+    latest = select(func.max(col(ScenarioVersionTable.version))).where(ScenarioVersionTable.scenario_id == scenario_id)
+    version = (await store.first(latest) or 0) + 1
+    await store.add(
+        ScenarioVersionTable(
+            tenant_id=store.tenant_id,
+            scenario_id=scenario_id,
+            version=version,
+            content=msgspec.to_builtins(content),
+        )
+    )
+    await store.change(
+        update(ScenarioTable)
+        .where(col(ScenarioTable.id) == scenario_id)
+        .values(published_version=version, name=content.name)
+    )
+    return version
+
+
+async def published(store: TenantStore, scenario_id: UUID) -> PublishedScenario | None:
+    """What answers calls now; None when the scenario is not this tenant's or nothing is published."""
+    statement = (
+        select(ScenarioTable.project_id, ScenarioVersionTable.version, ScenarioVersionTable.content)
+        .join(
+            ScenarioVersionTable,
+            (col(ScenarioVersionTable.scenario_id) == col(ScenarioTable.id))
+            & (col(ScenarioVersionTable.version) == col(ScenarioTable.published_version)),
+        )
+        .where(ScenarioTable.id == scenario_id)
+    )
+    rows = await store.rows(statement)
+    if not rows:
+        return None
+    project_id, version, content = rows[0]
+    return PublishedScenario(scenario_id, project_id, version, msgspec.convert(content, Scenario))
+
+
+async def all_scenarios(store: TenantStore) -> tuple[ScenarioSummary, ...]:
+    """Every scenario of this tenant, oldest first."""
+    rows = await store.all(select(ScenarioTable).order_by(col(ScenarioTable.id)))
+    return tuple(ScenarioSummary(row.id, row.project_id, row.name, row.published_version) for row in rows)

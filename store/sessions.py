@@ -1,0 +1,281 @@
+"""Sessions: one call each, from the plan to what was said in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from sqlmodel import col, delete, func, select, update
+from uuid_utils.compat import uuid7
+
+from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
+from store.keys import DataKey
+from store.scope import TenantStore
+from store.sealing import CallColumns
+from store.tables import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
+
+State = Literal["spare", "open", "ended"]
+"""`spare`: planned ahead and not in use; `open`: planned or up; `ended`: over."""
+_CALLER = "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A call that may now be answered."""
+
+    id: UUID
+    data_key: DataKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call. `caller` is None when it was withheld, and also when the call was erased."""
+
+    id: UUID
+    project_id: UUID
+    scenario_id: UUID
+    scenario_version: int
+    state: State
+    called: str
+    caller: str | None
+    trunk: str
+    language: str
+    planned_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    ended_by: str | None
+    end_reason: str | None
+    heard_samples: int | None
+    readable: bool
+    """False once the call's key was deleted: what was said in it is lost to everyone."""
+
+
+async def open_session(
+    store: TenantStore,
+    *,
+    project_id: UUID,
+    scenario_id: UUID,
+    scenario_version: int,
+    called: str,
+    caller: str | None,
+    trunk: str,
+    language: str,
+    spare: bool = False,
+) -> OpenedSession:
+    """Write down that a call is about to be answered, and make its key.
+
+    `spare` is for a plan made ahead: it counts as no call until `use_spare` or its journal says otherwise.
+    """
+    session_id = uuid7()
+    data_key = await store.keys.new_data_key(store, session_id)
+    row = SessionTable(
+        tenant_id=store.tenant_id,
+        id=session_id,
+        project_id=project_id,
+        scenario_id=scenario_id,
+        scenario_version=scenario_version,
+        state="spare" if spare else "open",
+        called=called,
+        trunk=trunk,
+        language=language,
+    )
+    if caller is not None:
+        row.caller_sealed, row.caller_index = await seal_caller(store, session_id, data_key.key, caller)
+    await store.add(row)
+    return OpenedSession(session_id, data_key)
+
+
+async def seal_caller(store: TenantStore, session_id: UUID, data_key: bytes, caller: str) -> tuple[bytes, bytes]:
+    """A caller's number as it is stored: sealed, and as the blind index it is found by."""
+    sealed = CallColumns(data_key, store.tenant_id).seal(caller, "sessions", _CALLER, session_id)
+    return sealed, await store.keys.blind_index(store, _CALLER, caller)
+
+
+async def use_spare(store: TenantStore, session_id: UUID) -> bool:
+    """A call is being answered with a plan made ahead; False when there was no such spare."""
+    statement = (
+        update(SessionTable)
+        .where(col(SessionTable.id) == session_id, col(SessionTable.state) == "spare")
+        .values(state="open", planned_at=func.now())
+    )
+    return await store.change(statement) > 0
+
+
+async def live_count(store: TenantStore, *, longest_seconds: float = 7200.0) -> int:
+    """Calls of this tenant that are planned or up, on all machines.
+
+    What was planned longer than `longest_seconds` ago counts no more: its machine died and nobody will say that the
+    call has ended.
+    """
+    since = datetime.now(UTC) - timedelta(seconds=longest_seconds)
+    statement = (
+        select(func.count())
+        .select_from(SessionTable)
+        .where(col(SessionTable.state) == "open", col(SessionTable.planned_at) > since)
+    )
+    return await store.first(statement) or 0
+
+
+async def close_session(
+    store: TenantStore, session_id: UUID, *, ended_by: str, end_reason: str, ended_at: datetime | None = None
+) -> bool:
+    """A call is over; False when it was already. What its journal says later replaces this."""
+    statement = (
+        update(SessionTable)
+        .where(col(SessionTable.id) == session_id, col(SessionTable.state) != "ended")
+        .values(state="ended", ended_at=ended_at or datetime.now(UTC), ended_by=ended_by, end_reason=end_reason)
+    )
+    return await store.change(statement) > 0
+
+
+async def discard_session(store: TenantStore, session_id: UUID) -> bool:
+    """Remove a plan that no call was answered with, and its key; False when there is none, or it was a call."""
+    statement = delete(SessionTable).where(
+        col(SessionTable.id) == session_id, col(SessionTable.state) != "ended", col(SessionTable.started_at).is_(None)
+    )
+    if not await store.change(statement):
+        return False
+    await store.keys.shred(store, session_id)
+    return True
+
+
+async def find_session(store: TenantStore, session_id: UUID) -> Session | None:
+    """The call, if this tenant has it."""
+    row = await store.first(select(SessionTable).where(SessionTable.id == session_id))
+    return None if row is None else (await _sessions(store, (row,)))[0]
+
+
+async def list_sessions(
+    store: TenantStore,
+    *,
+    project_id: UUID | None = None,
+    caller: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> tuple[Session, ...]:
+    """Calls, newest first; at most `limit`. The next page begins `before` the last id of this one.
+
+    `caller` finds the calls of one number, in the form the line gave it (E.164 where it is a number).
+    """
+    statement = select(SessionTable).where(SessionTable.state != "spare")
+    if project_id is not None:
+        statement = statement.where(SessionTable.project_id == project_id)
+    if caller is not None:
+        statement = statement.where(SessionTable.caller_index == await store.keys.blind_index(store, _CALLER, caller))
+    if before is not None:
+        statement = statement.where(col(SessionTable.id) < before)
+    return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)))
+
+
+async def turns_of(store: TenantStore, session_id: UUID) -> tuple[Turn, ...]:
+    """What was said, in order. Raises `KeyShreddedError` when the call was erased."""
+    rows = await store.all(select(TurnTable).where(TurnTable.session_id == session_id).order_by(col(TurnTable.ordinal)))
+    if not rows:
+        return ()
+    columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
+    return tuple(
+        Turn(
+            role=msgspec.convert(row.role, Literal["caller", "agent"]),
+            text=columns.open(row.text_sealed, "turns", "text", session_id, row.ordinal),
+            from_ms=row.from_ms,
+            to_ms=row.to_ms,
+            interrupted=row.interrupted,
+        )
+        for row in rows
+    )
+
+
+async def messages_of(store: TenantStore, session_id: UUID) -> tuple[TakenMessage, ...]:
+    """Messages the caller left, in order. Raises `KeyShreddedError` when the call was erased."""
+    rows = await store.all(
+        select(MessageTable).where(MessageTable.session_id == session_id).order_by(col(MessageTable.ordinal))
+    )
+    if not rows:
+        return ()
+    columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
+    return tuple(
+        TakenMessage(
+            text=columns.open(row.text_sealed, "messages", "text", session_id, row.ordinal),
+            from_sample=row.from_sample,
+            to_sample=row.to_sample,
+        )
+        for row in rows
+    )
+
+
+async def consent_of(store: TenantStore, session_id: UUID) -> tuple[ConsentEvent, ...]:
+    """How the caller was told and asked, and what was recorded because of it, in order. Outlives the call's key."""
+    rows = await store.all(
+        select(ConsentEventTable)
+        .where(ConsentEventTable.session_id == session_id)
+        .order_by(col(ConsentEventTable.ordinal))
+    )
+    return tuple(
+        ConsentEvent(
+            at_ms=row.at_ms,
+            kind=row.kind,
+            verdict=row.verdict,
+            method=row.method,
+            wording_sha256=row.wording_sha256,
+            language=row.language,
+            from_sample=row.from_sample,
+            to_sample=row.to_sample,
+        )
+        for row in rows
+    )
+
+
+async def events_of(store: TenantStore, session_id: UUID) -> tuple[SessionEvent, ...]:
+    """Everything else its journal says, in order. `personal` is empty once the call was erased."""
+    rows = await store.all(
+        select(SessionEventTable)
+        .where(SessionEventTable.session_id == session_id)
+        .order_by(col(SessionEventTable.ordinal))
+    )
+    key = (await store.keys.data_keys(store, (session_id,))).get(session_id)
+    columns = None if key is None else CallColumns(key, store.tenant_id)
+    return tuple(
+        SessionEvent(
+            at_ms=row.at_ms,
+            kind=row.kind,
+            facts=row.facts,
+            personal={}
+            if columns is None or row.personal_sealed is None
+            else msgspec.json.decode(
+                columns.open(row.personal_sealed, "session_events", "personal", session_id, row.ordinal),
+                type=dict[str, object],
+            ),
+        )
+        for row in rows
+    )
+
+
+async def _sessions(store: TenantStore, rows: Sequence[SessionTable]) -> tuple[Session, ...]:
+    keys = await store.keys.data_keys(store, [row.id for row in rows])
+    return tuple(_session(store, row, keys.get(row.id)) for row in rows)
+
+
+def _session(store: TenantStore, row: SessionTable, key: bytes | None) -> Session:
+    caller = None
+    if key is not None and row.caller_sealed is not None:
+        caller = CallColumns(key, store.tenant_id).open(row.caller_sealed, "sessions", _CALLER, row.id)
+    return Session(
+        id=row.id,
+        project_id=row.project_id,
+        scenario_id=row.scenario_id,
+        scenario_version=row.scenario_version,
+        state=msgspec.convert(row.state, State),
+        called=row.called,
+        caller=caller,
+        trunk=row.trunk,
+        language=row.language,
+        planned_at=row.planned_at or datetime.min.replace(tzinfo=UTC),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        ended_by=row.ended_by,
+        end_reason=row.end_reason,
+        heard_samples=row.heard_samples,
+        readable=key is not None,
+    )

@@ -1,0 +1,28 @@
+"""What the store is told at its start. Only `scripts/settings.py` reads the environment."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where the data lies and which key seals it."""
+
+    database_url: str | None = field(repr=False)
+    """A `postgresql://` address of your own, whose user owns the schema; None for the embedded server under `home`."""
+    home: Path
+    """The data folder. The store owns `postgres/` and `blobs/` in it."""
+    master_key: bytes = field(repr=False)
+    """32 bytes that wrap every tenant's keys."""
+    pool_size: int = 8
+    """Connections that one process keeps at most; further transactions wait for a free one."""
+
+    def __post_init__(self) -> None:
+        """Refuse a key that is no AES-256 key before anything is sealed with it."""
+        if len(self.master_key) != 32:
+            raise ValueError(f"the master key has 32 bytes, not {len(self.master_key)}")
+
+    @property
+    def blobs(self) -> Path:
+        """Recordings and other sealed objects."""
+        return self.home / "blobs"

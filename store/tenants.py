@@ -1,0 +1,39 @@
+"""Tenants: who pays and who is isolated from all others."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlmodel import select
+
+from store.engine import Platform
+from store.scope import TenantStore
+from store.tables import TenantTable
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer."""
+
+    id: UUID
+    name: str
+    max_calls: int
+    """Calls that may be up at once; a further one is answered with 486."""
+
+
+async def create(store: TenantStore, name: str, *, max_calls: int = 10) -> Tenant:
+    """Make the tenant that `store` is bound to, with its keys."""
+    await store.add(TenantTable(tenant_id=store.tenant_id, name=name, max_calls=max_calls))
+    await store.keys.new_tenant_keys(store)
+    return Tenant(store.tenant_id, name, max_calls)
+
+
+async def find(store: TenantStore) -> Tenant | None:
+    """The tenant that `store` is bound to."""
+    row = await store.first(select(TenantTable))
+    return None if row is None else Tenant(row.tenant_id, row.name, row.max_calls)
+
+
+async def all_tenants(platform: Platform) -> tuple[Tenant, ...]:
+    """Every tenant, oldest first; for the operator's own command line."""
+    rows = await platform.rows("SELECT tenant_id, name, max_calls FROM tenants ORDER BY tenant_id")
+    return tuple(Tenant(*row) for row in rows)
