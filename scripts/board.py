@@ -1,0 +1,101 @@
+"""What the supervisor and its children share from before the fork: settings, paths, ports, one TLS context."""
+
+import math
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.launch import Launch
+from scripts.privileges import Account
+from scripts.settings import SettingError, Settings
+from sip.control import CONTROL_NAME, CertificatesRenewed, ControlSender, DrainOrdered, WorkerDied
+
+RUN: Final = Path("run")
+"""Relative to the home, where every process works."""
+SPOOL: Final = Path("spool")
+PORTS_PER_CALL: Final = 4
+"""RTP and RTCP of a call, and as many again for the one before it, whose sockets close half a second late."""
+
+
+@dataclass(frozen=True, slots=True)
+class RtpRange:
+    """A part of the RTP ports; both ends belong to it."""
+
+    first: int
+    last: int
+
+
+class Board:
+    """Made once in the zygote."""
+
+    def __init__(self, launch: Launch, account: Account | None, *, slots: int) -> None:
+        self.settings: Settings = launch.settings
+        self.roles = launch.roles
+        self.drain_s = launch.drain_s
+        self.account = account
+        self.slots = slots
+        """Calls that one worker can carry."""
+        self.edge = ControlSender(RUN / CONTROL_NAME)
+        self.edge_port = free_port(socket.SOCK_DGRAM)
+        """Where workers reach the edge: fixed, so that calls survive the edge's restart."""
+        self.rehearsal_port = free_port(socket.SOCK_STREAM)
+        # Reading 144 certificates takes 20 ms of CPU: a worker must not do it while it has calls.
+        self.tls: ssl.SSLContext = ssl.create_default_context()
+        self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    @property
+    def rehearsal_url(self) -> str:
+        """The local speech and model server, as an OpenAI-compatible address."""
+        return f"http://127.0.0.1:{self.rehearsal_port}/v1"
+
+    @property
+    def workers(self) -> int:
+        """Enough for all calls, and for slots that cool between two of them."""
+        needed = math.ceil(self.settings.max_calls / self.slots)
+        return needed + max(1, math.ceil(needed / 5))
+
+    def rtp_range(self, index: int, generation: int) -> RtpRange:
+        """RTP ports of a worker: its own part, of which each generation uses the half its predecessor did not.
+
+        The callers of a worker that died go on sending to its ports for a while.
+        """
+        first, last = self.settings.rtp_first_port, self.settings.rtp_last_port
+        half = (last - first + 1) // (2 * self.workers) // 2 * 2  # an even number: RTP takes even ports
+        start = first + first % 2 + (2 * index + generation % 2) * half
+        return RtpRange(start, start + half - 1)
+
+    def check(self) -> None:
+        """Raises `SettingError` when the RTP ports do not suffice for the calls."""
+        ports = self.rtp_range(0, 0)
+        needed = self.slots * PORTS_PER_CALL
+        if ports.last - ports.first + 1 < needed:
+            total = 2 * self.workers * needed + 2
+            raise SettingError(
+                "RTP_PORTS",
+                f"holds too few ports for {self.settings.max_calls} calls",
+                f"Give {total} ports, such as {self.settings.rtp_first_port}-{self.settings.rtp_first_port + total - 1},"
+                " or lower AITELIER_MAX_CALLS",
+            )
+
+    # --- orders to the edge, given by the supervisor -----------------------------------------------------------------
+
+    def refuse_calls(self) -> None:
+        """New calls get 503 from now on."""
+        self.edge.send(DrainOrdered())
+
+    def reload_certificates(self) -> None:
+        """The edge reads its certificate again."""
+        self.edge.send(CertificatesRenewed())
+
+    def worker_died(self, index: int) -> None:
+        """The edge ends that worker's calls towards the callers."""
+        self.edge.send(WorkerDied(index=index))
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """A port on loopback that nobody uses now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

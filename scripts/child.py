@@ -1,0 +1,180 @@
+"""Forking one process off the zygote, and what that process does before it is itself."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+import msgspec
+import structlog
+
+from scripts import logs, privileges, secrets_channel
+from scripts.settings import Secrets, SettingError
+
+log = structlog.get_logger()
+
+EXIT_UNUSABLE: Final = 78
+"""EX_CONFIG of sysexits.h: starting again would not help, a setting must change."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process tells the supervisor once it does its work."""
+
+    lines: tuple[str, ...] = ()
+    """For people: where it can be reached."""
+
+
+@dataclass(slots=True)
+class Child:
+    """What a process knows about its place; handed to its role."""
+
+    name: str
+    index: int
+    generation: int
+    """Number of earlier processes in this place."""
+    secrets: Secrets
+    """Empty for those that are not trusted."""
+    _ready_fd: int
+
+    def ready(self, *lines: str) -> None:
+        """Tell the supervisor that the work has begun. Once."""
+        os.write(self._ready_fd, msgspec.json.encode(Facts(lines=lines)))
+        os.close(self._ready_fd)
+
+    def run(self, main: Callable[[], Awaitable[None]]) -> int:
+        """Run the role's own event loop to its end."""
+
+        async def whole() -> None:
+            await main()
+
+        asyncio.run(whole())
+        return 0
+
+
+Run = Callable[[Child], int]
+"""A role's work: blocks until the process is told to end, returns its exit status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One process that the supervisor keeps running."""
+
+    name: str
+    run: Run
+    stage: int
+    """When it is stopped: the lowest stage first."""
+    grace_s: float
+    """How long it may take to end after SIGTERM."""
+    index: int = 0
+    trusted: bool = False
+    """Whether it may read the secrets."""
+    becomes: privileges.Account | None = None
+    """Another user to run as."""
+    umask: int = 0o077
+    needs: tuple[str, ...] = ()
+    """Roles that must be ready before its first start."""
+    remedy: str = "Look at its lines above"
+    """What to do when it crashes again and again."""
+    died: Callable[[], None] = field(default=lambda: None)
+    """Called by the supervisor when it has ended, before it is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that has just been forked."""
+
+    pid: int
+    ready_fd: int
+    """Readable once the process has said that it is ready, or has ended before that."""
+    output_fd: int
+    """Its standard output and standard error."""
+    at: float
+    """Monotonic seconds."""
+
+
+def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
+    """Start the role's process. Only the zygote may call this: no other thread may run, and no event loop.
+
+    Returns in the parent only.
+    """
+    if threading.active_count() != 1:
+        raise RuntimeError("the zygote has threads; a fork would lose them and keep their locks")
+    parent = os.getpid()
+    ready_read, ready_write = os.pipe()
+    output_read, output_write = os.pipe()
+    at = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        _be(
+            role,
+            generation=generation,
+            parent=parent,
+            secrets_fd=secrets_fd,
+            ready_fd=ready_write,
+            output_fd=output_write,
+        )
+    os.close(ready_write)
+    os.close(output_write)
+    os.set_blocking(ready_read, False)
+    os.set_blocking(output_read, False)
+    return Started(pid, ready_read, output_read, at)
+
+
+def _be(role: Role, *, generation: int, parent: int, secrets_fd: int, ready_fd: int, output_fd: int) -> NoReturn:
+    status = 1
+    try:
+        _close_all_but({0, 1, 2, ready_fd, output_fd} | ({secrets_fd} if role.trusted else set()))
+        os.dup2(output_fd, 1)
+        os.dup2(output_fd, 2)
+        os.close(output_fd)
+        _own_signals()
+        os.umask(role.umask)
+        if role.becomes is not None:
+            privileges.become(role.becomes)
+        privileges.harden(role.name)
+        privileges.die_with_parent(parent)
+        gc.enable()
+        logs.name_process(role.name)
+        secrets = secrets_channel.take(secrets_fd) if role.trusted else Secrets()
+        status = role.run(Child(role.name, role.index, generation, secrets, ready_fd))
+    except SettingError as error:
+        log.error("process_cannot_start", why=str(error))  # noqa: TRY400  # the place in our code does not help the user
+        status = EXIT_UNUSABLE
+    except KeyboardInterrupt:
+        status = 130
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:
+        log.exception("process_failed")
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Not sys.exit: the zygote's own clean-up, forked along, is not ours to run.
+        os._exit(status)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Close what the supervisor had open: pipes of siblings, its lock, the secrets of others."""
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        descriptor = int(entry.name)
+        if descriptor not in kept:
+            with contextlib.suppress(OSError):  # the listing's own descriptor is gone already
+                os.close(descriptor)
+
+
+def _own_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    # A Ctrl-C in the terminal reaches the whole group; ending is the supervisor's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,0 +1,50 @@
+"""What `/metrics` and `/readyz` show, gathered from the parts of a running server."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from scripts.operators import DeskAwayError, ask
+from scripts.status import read_status
+from sip.control import CONTROL_NAME, request_report
+from voice.waist.messages import LiveCallsListed, LiveCallsRequested
+
+
+def parts_ready(run_folder: Path) -> Mapping[str, bool]:
+    """Every process by name, and whether it does its work; a server that drains is not ready for calls."""
+    status = read_status(run_folder)
+    if status is None:
+        return {"supervisor": False}
+    parts = {process.name: process.ready for process in status.processes}
+    return {**parts, "supervisor": not status.draining}
+
+
+async def edge_figures(run_folder: Path) -> str:
+    """The edge's own figures. Raises `OSError` or `TimeoutError` when it is away."""
+    return (await request_report(run_folder / CONTROL_NAME)).metrics
+
+
+async def desk_figures(run_folder: Path) -> str:
+    """Calls by state, as the desk sees them. Raises `ConnectionError` when it is away."""
+    try:
+        calls = (await ask(run_folder, LiveCallsRequested(), LiveCallsListed)).calls
+    except DeskAwayError as error:
+        raise ConnectionError(str(error)) from error
+    registry = CollectorRegistry()
+    gauge = Gauge("aitelier_calls", "Calls that are up, by state.", ["state"], registry=registry)
+    for call in calls:
+        gauge.labels(state=call.state).inc()
+    return generate_latest(registry).decode()
+
+
+async def process_figures(run_folder: Path) -> str:
+    """Which processes are up and how often each was started again."""
+    status = read_status(run_folder)
+    registry = CollectorRegistry()
+    up = Gauge("aitelier_process_up", "1 while the process does its work.", ["process"], registry=registry)
+    restarts = Gauge("aitelier_process_restarts", "Starts after the first one.", ["process"], registry=registry)
+    for process in status.processes if status is not None else ():
+        up.labels(process=process.name).set(1 if process.ready else 0)
+        restarts.labels(process=process.name).set(process.restarts)
+    return generate_latest(registry).decode()
