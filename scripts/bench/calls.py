@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from scripts.bench.peer import measure_peer
 from scripts.bench.stage import (
     BenchError,
     Server,
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--calls", default="1,10,20,40,60", help="numbers of calls at once, separated by commas")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each measuring window")
     parser.add_argument("--barge-every", type=int, default=3, help="every Nth onset of the caller interrupts; 0: none")
+    parser.add_argument("--no-peer", action="store_true", help="leave out pipecat's stock WebSocket transport")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     arguments = parser.parse_args()
     rows = []
@@ -58,6 +60,9 @@ def main() -> None:
         for calls in (int(part) for part in arguments.calls.split(",")):
             rows.append(measure(calls, arguments.seconds, arguments.barge_every))
             say(_in_words(rows[-1]))
+            if not arguments.no_peer:
+                rows[-1]["peer"] = _measure_peer(calls, arguments.seconds)
+                say(f"          peer: {rows[-1]['peer']}")
     except BenchError as error:
         sys.exit(f"bench calls: {error}")
     if arguments.json:
@@ -85,6 +90,18 @@ def measure(calls: int, seconds: float, barge_every: int) -> dict[str, Any]:
                 return _place(calls, seconds, folder=folder, caller=caller, model=model_process, running=running)
             finally:
                 model_process.kill()
+
+
+def _measure_peer(calls: int, seconds: float) -> dict[str, Any]:
+    with scratch() as folder:
+        port = free_port()
+        command = [str(compiled("model", folder)), "-p", str(port), "-o", str(folder / "model.json")]
+        command += ["-B", str(folder / "barges.tsv"), "-b", "0"]
+        with subprocess.Popen(at_real_time(command)) as model:
+            try:
+                return measure_peer(calls, seconds, folder=folder, model_port=port, model=model)
+            finally:
+                model.kill()
 
 
 def prepare_number(running: Server, folder: Path) -> None:

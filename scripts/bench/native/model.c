@@ -27,11 +27,11 @@
 #define ANSWER_EVERY_MS 10000
 
 typedef struct {
-    int fd, is_websocket, answers, speaking, ignored, loud, quiet, onsets;
+    int fd, is_websocket, wants_pcm, answers, speaking, ignored, loud, quiet, onsets;
     uint8_t *in;
     size_t held, room;
     uint64_t next_answer, next_delta, playing_until, answer_began;
-    uint32_t answer, delta, user_item, caller, last_index;
+    uint32_t ordinal, answer, delta, user_item, caller, last_index;
     int answering, have_index;
 } session;
 
@@ -175,15 +175,28 @@ static void end_answer(session *s, const char *status) {
     tell(s, "response.done", "\"response\":{\"object\":\"realtime.response\",\"id\":\"resp_%u\",\"status\":\"%s\",\"output\":[],%s}", s->answer, status, USAGE);
 }
 
-static void say_delta(session *s) {
-    static uint8_t audio[DELTA_FRAMES * FRAME];
-    static char text[DELTA_FRAMES * FRAME * 4 / 3 + 8];
-    uint64_t now = now_ns();
-    for (size_t i = 0; i < sizeof audio; i++) audio[i] = (uint8_t)(0x30 + i * 7 % 64);
-    if (!s->delta) s->answer_began = now, s->playing_until = now + (uint64_t)DELTAS * DELTA_FRAMES * 20 * MILLISECOND;
+/* A client of the stock service wants 16 bits at 24 kHz, in which no stamp survives: it gets a tone. */
+static size_t fill_delta(session *s, uint8_t *audio, uint64_t now) {
+    if (s->wants_pcm) {
+        int16_t *tone = (int16_t *)audio;
+        for (int i = 0; i < DELTA_FRAMES * 480; i++) tone[i] = (int16_t)(9000 * sin(2 * M_PI * 400 * i / 24000.0));
+        return DELTA_FRAMES * 480 * sizeof *tone;
+    }
+    for (size_t i = 0; i < DELTA_FRAMES * FRAME; i++) audio[i] = (uint8_t)(0x30 + i * 7 % 64);
     for (uint32_t i = 0; i < DELTA_FRAMES; i++)
         write_stamp(audio + FRAME * i, FROM_MODEL, (stamp){s->answer, s->delta * DELTA_FRAMES + i, 1, now});
-    to_base64(audio, sizeof audio, text);
+    return DELTA_FRAMES * FRAME;
+}
+
+static void say_delta(session *s) {
+    static _Alignas(16) uint8_t audio[DELTA_FRAMES * 480 * 2];
+    static char text[sizeof audio * 4 / 3 + 8];
+    uint64_t now = now_ns();
+    if (!s->delta) {
+        s->answer_began = now, s->playing_until = now + (uint64_t)DELTAS * DELTA_FRAMES * 20 * MILLISECOND;
+        if (measuring) fprintf(barges, "A\t%u\t%u\t%llu\t0\n", s->ordinal, s->answer, (unsigned long long)now);
+    }
+    to_base64(audio, fill_delta(s, audio, now), text);
     tell(s, "response.output_audio.delta", PLACE ",\"delta\":\"%s\"", s->answer, s->answer, text);
     tell(s, "response.output_audio_transcript.delta", PLACE ",\"delta\":\"word%u \"", s->answer, s->answer, s->delta);
     s->delta++;
@@ -260,7 +273,10 @@ static void on_truncate(session *s, char *text, size_t size) {
 static void on_event(session *s, char *text, size_t size, uint64_t now) {
     text[size] = 0;
     if (memmem(text, size < 160 ? size : 160, "input_audio_buffer.append", 25)) on_append(s, text, size, now);
-    else if (memmem(text, size, "\"session.update\"", 16)) tell(s, "session.updated", "%s", SESSION);
+    else if (memmem(text, size, "\"session.update\"", 16)) {
+        s->wants_pcm = !memmem(text, size, "audio/pcmu", 10);
+        tell(s, "session.updated", "%s", SESSION);
+    }
     else if (memmem(text, size, "\"conversation.item.truncate\"", 28)) on_truncate(s, text, size);
     else if (memmem(text, size, "\"conversation.item.create\"", 26))
         tell(s, "conversation.item.added", "\"previous_item_id\":null,\"item\":{\"id\":\"msg_%u\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\",\"content\":[]}", ++items);
@@ -303,7 +319,7 @@ static void upgrade(session *s, const char *key) {
                                            "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
     put(s, text, (size_t)size);
     s->is_websocket = 1;
-    connections++;
+    s->ordinal = (uint32_t)connections++;
     tell(s, "session.created", "%s", SESSION);
 }
 
