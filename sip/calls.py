@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from sip.message import Request, written
-from sip.tokens import Flow, Seat
+from sip.tokens import Flow
 
 _T1_S, _T2_S, _GIVE_UP_S = 0.5, 4.0, 32.0  # RFC 3261 section 17.1.1.1
 
@@ -33,16 +33,22 @@ class Call:
     flow: Flow
     """Where the peer was last heard in this dialog."""
     trunk: str
-    seat: Seat
+    worker: int
+    seat: int
+    """SIP port of the worker."""
     since_s: float
     target: str
     """URI of the peer's Contact."""
     routes: list[str]
     """Record-Route of the INVITE: the peer's own proxies."""
+    top_via: str
+    """The caller's Via as answers carry it."""
     stage: Stage = Stage.HANDED_OVER
     answered_s: float | None = None
     acknowledged: bool = False
     ended_s: float | None = None
+    taken_over: bool = False
+    """Whether the edge itself ended the call; what its worker still says about it is dropped."""
     to_with_tag: str = ""
     last_cseq: int = 0
     """Highest CSeq of requests from our side in this dialog."""
@@ -82,7 +88,7 @@ class Call:
         raw = self.request.raw.headers
         cseq = self.request.cseq if method == "CANCEL" else self.request.cseq + 1
         return written(
-            f"{method} sip:127.0.0.1:{self.seat.sip_port} SIP/2.0",
+            f"{method} sip:127.0.0.1:{self.seat} SIP/2.0",
             [
                 f"Via: SIP/2.0/UDP {inner};branch={branch}",
                 "Max-Forwards: 70",

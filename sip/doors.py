@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from sip.connections import Connection
-from sip.counters import Counters
 from sip.limits import SourceBuckets, source_of
-from sip.settings import EdgeLimits, EdgeSettings
 from sip.tokens import TRANSPORTS, Flow, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sip.counters import Counters
+    from sip.settings import EdgeLimits, EdgeSettings
 
 _log = structlog.get_logger()
 
@@ -166,10 +167,11 @@ class Doors:
 
     def addresses(self) -> tuple[str, ...]:
         """Where we listen, such as "udp 127.0.0.1:5060"."""
-        return tuple(
-            str(Flow(TRANSPORTS[door % 3], door, *opened.getsockname()[:2], 0))
-            for door, opened in self._sockets.items()
-        )
+        listed = []
+        for door, opened in self._sockets.items():
+            ip, port = opened.getsockname()[:2]
+            listed.append(str(Flow(TRANSPORTS[door % 3], door, ip, port, 0)))
+        return tuple(listed)
 
     @property
     def connections(self) -> int:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sip.control import ANNOUNCE_EVERY_S
-from sip.tokens import Seat
+from sip.control import ANNOUNCE_EVERY_S, WorkerReady
 
 _SILENT_S = 5 * ANNOUNCE_EVERY_S
 """A worker that has not announced itself for so long gets no new call."""
@@ -26,11 +25,6 @@ class Worker:
     """When each cooling slot is free again."""
     picked_s: float = 0.0
 
-    @property
-    def seat(self) -> Seat:
-        """Where its calls sit."""
-        return Seat(self.index, self.sip_port)
-
     def busy(self, now_s: float) -> int:
         """Slots taken or cooling."""
         self.cooling = [free_s for free_s in self.cooling if free_s > now_s]
@@ -49,20 +43,18 @@ class Pool:
         self._cooling_s = cooling_s
         self._workers: dict[int, Worker] = {}
 
-    def announced(
-        self, index: int, sip_port: int, slots: int, live_calls: tuple[str, ...], pid: int, now_s: float
-    ) -> Worker:
+    def announced(self, said: WorkerReady, pid: int, now_s: float) -> Worker:
         """A worker said that it is there; what it says about its calls is the truth."""
-        worker = self._workers.get(index)
+        worker = self._workers.get(said.index)
         if worker is None:
-            worker = self._workers[index] = Worker(index, sip_port, slots, pid, now_s)
-        worker.sip_port, worker.slots, worker.pid, worker.heard_s = sip_port, slots, pid, now_s
-        for call_id in live_calls:
+            worker = self._workers[said.index] = Worker(said.index, said.sip_port, said.slots, pid, now_s)
+        worker.sip_port, worker.slots, worker.pid, worker.heard_s = said.sip_port, said.slots, pid, now_s
+        listed = set(said.live_calls)
+        for call_id in listed:
             worker.calls.setdefault(call_id, now_s)
-        listed = set(live_calls)
         for call_id, since_s in list(worker.calls.items()):
             if call_id not in listed and now_s - since_s > _UNKNOWN_S:
-                self.release(index, call_id, now_s)
+                self.release(said.index, call_id, now_s)
         return worker
 
     def pick(self, now_s: float) -> Worker | None:
@@ -93,11 +85,6 @@ class Pool:
     def worker(self, index: int) -> Worker | None:
         """The worker with this number, if it is there."""
         return self._workers.get(index)
-
-    def seated(self, seat: Seat) -> bool:
-        """Whether this very worker, not a replacement, is there."""
-        worker = self._workers.get(seat.worker)
-        return worker is not None and worker.sip_port == seat.sip_port
 
     def has_port(self, sip_port: int) -> bool:
         """Whether a worker listens at this port."""

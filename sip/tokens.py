@@ -21,7 +21,7 @@ TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp", "tls")
 _MAC_BYTES = 10
 _SECRET_BYTES = 32
 _FLOW = struct.Struct("!BBHQ")
-_SEAT = struct.Struct("!HH")
+_SEAT = struct.Struct("!H")
 
 
 class Flow(NamedTuple):
@@ -38,13 +38,6 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.ip}]" if ":" in self.ip else self.ip
         return f"{self.transport} {host}:{self.port}"
-
-
-class Seat(NamedTuple):
-    """Which worker holds a call."""
-
-    worker: int
-    sip_port: int
 
 
 class BadTokenError(Exception):
@@ -98,15 +91,15 @@ class Sealer:
         except (struct.error, ValueError, IndexError) as error:
             raise BadTokenError("a flow token of another version") from error
 
-    def seal_seat(self, seat: Seat, call_id: str) -> str:
-        """The worker as a token of this call."""
-        return self._seal(b"s" + _SEAT.pack(*seat), call_id)
+    def seal_seat(self, sip_port: int, call_id: str) -> str:
+        """The worker that holds a call, by its SIP port, as a token of this call."""
+        return self._seal(b"s" + _SEAT.pack(sip_port), call_id)
 
-    def open_seat(self, token: str, call_id: str) -> Seat:
-        """The worker in a token; raises `BadTokenError`."""
+    def open_seat(self, token: str, call_id: str) -> int:
+        """The worker's SIP port in a token; raises `BadTokenError`."""
         content = self._open(token, call_id, b"s")
         try:
-            return Seat(*_SEAT.unpack(content))
+            return int(_SEAT.unpack(content)[0])
         except struct.error as error:
             raise BadTokenError("a seat token of another version") from error
 

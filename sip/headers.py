@@ -1,0 +1,105 @@
+"""Which headers pass the edge, and in what shape.
+
+Towards a worker, only headers that the product uses, written anew from what was understood: the C stack never sees a
+header that no one needs. Towards a peer, everything but what is ours alone.
+"""
+
+import re
+from collections.abc import Callable
+
+from aiosipua.headers import CaseInsensitiveDict, prettify_header_name
+
+from sip.message import Party, RawMessage, RefusedError, has_control, option_tags, party_of, uri_of
+
+SUPPORTED = ("100rel", "timer")
+"""Option tags that the workers understand (RFC 3262, RFC 4028)."""
+ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY"
+
+_LONGEST_VALUE = 2_048
+_OURS = re.compile(r"x-aitelier-", re.IGNORECASE)
+_COMPACT = {"session-expires": "x", "event": "o"}
+_SHAPES: dict[str, re.Pattern[str]] = {
+    "Session-Expires": re.compile(r"(\d{1,9})\s*(?:;\s*refresher\s*=\s*(uac|uas))?\Z", re.IGNORECASE),
+    "Min-SE": re.compile(r"(\d{1,9})(?:\s*;.*)?\Z"),
+    "RAck": re.compile(r"(\d{1,10})\s+(\d{1,10})\s+([A-Z]{1,16})\Z"),
+    "RSeq": re.compile(r"(\d{1,10})\Z"),
+    "Event": re.compile(r"(refer)\s*(?:;\s*id\s*=\s*(\d{1,10}))?\Z", re.IGNORECASE),
+    "Subscription-State": re.compile(r"(active|pending|terminated)\b.*\Z", re.IGNORECASE),
+    "Privacy": re.compile(r"([a-z;]{1,64})\Z"),
+    "Retry-After": re.compile(r"(\d{1,9})\b.*\Z"),
+}
+_WRITTEN: dict[str, Callable[[re.Match[str]], str]] = {
+    "Session-Expires": lambda match: match[1] + (f";refresher={match[2].lower()}" if match[2] else ""),
+    "RAck": lambda match: f"{match[1]} {match[2]} {match[3]}",
+    "Event": lambda match: "refer" + (f";id={match[2]}" if match[2] else ""),
+    "Subscription-State": lambda match: match[1].lower(),
+}
+_PARTIES = ("P-Asserted-Identity", "Diversion")
+_NOT_FOR_PEERS = frozenset({"via", "route", "record-route", "contact", "content-length", "content-type", "warning"})
+
+
+def contact_of(headers: CaseInsensitiveDict) -> Party | None:
+    """The one Contact of an INVITE or an answer; None when it has none.
+
+    Raises `RefusedError` with 400 for more than one, or one that is no SIP URI: the dialog's target hangs on it.
+    """
+    values = headers.get("contact")
+    if not values:
+        return None
+    party = party_of(values[0]) if len(values) == 1 else None
+    if party is None or len(party.uri) > _LONGEST_VALUE or has_control(party.uri):
+        raise RefusedError(400, "Contact is malformed")
+    try:
+        uri_of(party.uri)
+    except RefusedError as error:
+        raise RefusedError(400, "Contact is no SIP URI") from error
+    return party
+
+
+def check_extensions(headers: CaseInsensitiveDict) -> None:
+    """Refuse what the sender insists on and we do not have (RFC 3261 section 8.2.2.3): 420."""
+    wanted = [*option_tags(headers, "require"), *option_tags(headers, "proxy-require")]
+    unknown = [tag for tag in wanted if tag not in SUPPORTED]
+    if unknown:
+        raise RefusedError(420, "an extension is required that we do not have", f"Unsupported: {', '.join(unknown)}")
+
+
+def for_worker(raw: RawMessage) -> list[str]:
+    """The headers of a message from outside that its worker may see; Via, routes and body's headers are not among them.
+
+    Raises `RefusedError` with 400 where a value that must pass could harm.
+    """
+    headers = raw.headers
+    lines: list[str] = []
+    for name in ("From", "To", "Call-ID", "CSeq"):
+        value = headers.get(name)[0]
+        if has_control(value) or len(value) > _LONGEST_VALUE:
+            raise RefusedError(400, f"{name} is malformed")
+        lines.append(f"{name}: {value}")
+    contact = contact_of(headers)
+    if contact is not None:
+        lines.append(f"Contact: <{contact.uri}>")
+    for name in ("Supported", "Require"):
+        tags = [tag for tag in option_tags(headers, name) if tag in SUPPORTED]
+        if tags:
+            lines.append(f"{name}: {', '.join(tags)}")
+    for name, shape in _SHAPES.items():
+        value = headers.get_first(name) or headers.get_first(_COMPACT.get(name.lower(), name)) or ""
+        match = shape.match(value.strip()) if value else None
+        if match is not None:
+            lines.append(f"{name}: {_WRITTEN[name](match) if name in _WRITTEN else match[1]}")
+    for name in _PARTIES:
+        party = party_of(headers.get_first(name) or "")
+        if party is not None and len(party.uri) <= _LONGEST_VALUE and not has_control(party.uri):
+            lines.append(f"{name}: <{party.uri}>")
+    return lines
+
+
+def for_peer(raw: RawMessage) -> list[str]:
+    """The headers of a worker's message that go out; Via, routes, Contact and body's headers are not among them."""
+    return [
+        f"{prettify_header_name(name)}: {value}"
+        for name, values in raw.headers.items()
+        if name.lower() not in _NOT_FOR_PEERS and not _OURS.match(name)
+        for value in values
+    ]
