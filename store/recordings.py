@@ -39,7 +39,7 @@ class RecordingInfo:
     """Ticks of 1/8000 s."""
     starts_at_sample: int
     """On the call's media clock, from the answer."""
-    created_at: datetime | None
+    created_at: datetime
 
 
 class Recording:

@@ -271,7 +271,7 @@ def _session(store: TenantStore, row: SessionTable, key: bytes | None) -> Sessio
         caller=caller,
         trunk=row.trunk,
         language=row.language,
-        planned_at=row.planned_at or datetime.min.replace(tzinfo=UTC),
+        planned_at=row.planned_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
         ended_by=row.ended_by,

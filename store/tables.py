@@ -4,7 +4,7 @@ Each table has `tenant_id` and starts its primary key with it, so that a referen
 even be written down. What ends in `_sealed` is personal and lies encrypted (see `store.sealing`).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -31,6 +31,10 @@ class _Texts(ARRAY[str]):
         super().__init__(Text())
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class TenantRow(SQLModel):
     """Base of all tables: whose row this is."""
 
@@ -44,7 +48,7 @@ class TenantTable(TenantRow, table=True):
 
     name: str
     max_calls: int
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class ProjectTable(TenantRow, table=True):
@@ -60,7 +64,7 @@ class ProjectTable(TenantRow, table=True):
     time_zone: str
     recording_days: int
     transcript_days: int
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class ScenarioTable(TenantRow, table=True):
@@ -72,7 +76,7 @@ class ScenarioTable(TenantRow, table=True):
     project_id: UUID
     name: str
     published_version: int | None
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class ScenarioVersionTable(TenantRow, table=True):
@@ -83,7 +87,7 @@ class ScenarioVersionTable(TenantRow, table=True):
     scenario_id: UUID = Field(primary_key=True)
     version: int = Field(primary_key=True)
     content: dict[str, Any] = Field(sa_type=JSONB)
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class NumberTable(TenantRow, table=True):
@@ -96,7 +100,7 @@ class NumberTable(TenantRow, table=True):
     scenario_id: UUID
     called: str
     label: str
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class TrunkTable(TenantRow, table=True):
@@ -110,7 +114,7 @@ class TrunkTable(TenantRow, table=True):
     transports: list[str] = Field(sa_type=_Texts)
     srtp: str
     min_tls: str
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class SessionTable(TenantRow, table=True):
@@ -128,7 +132,7 @@ class SessionTable(TenantRow, table=True):
     caller_index: bytes | None = None
     trunk: str
     language: str
-    planned_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    planned_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
     started_at: datetime | None = Field(default=None, sa_type=_Timestamp)
     ended_at: datetime | None = Field(default=None, sa_type=_Timestamp)
     ended_by: str | None = None
@@ -191,7 +195,7 @@ class MessageTable(TenantRow, table=True):
     text_sealed: bytes
     from_sample: int | None = None
     to_sample: int | None = None
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class RecordingTable(TenantRow, table=True):
@@ -204,7 +208,7 @@ class RecordingTable(TenantRow, table=True):
     sealed_bytes: int
     samples: int
     starts_at_sample: int
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class UsageEventTable(TenantRow, table=True):
@@ -230,7 +234,7 @@ class TenantKeyTable(TenantRow, table=True):
     key_id: bytes = Field(primary_key=True)
     state: str
     wrapped: bytes
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 class DataKeyTable(TenantRow, table=True):
@@ -241,7 +245,7 @@ class DataKeyTable(TenantRow, table=True):
 
     session_id: UUID = Field(primary_key=True)
     wrapped: bytes
-    created_at: datetime | None = Field(default=None, sa_type=_Timestamp)
+    created_at: datetime = Field(default_factory=_now, sa_type=_Timestamp)
 
 
 TABLES: tuple[type[TenantRow], ...] = (
