@@ -217,7 +217,7 @@ class UsageEventTable(TenantRow, table=True):
     __tablename__: ClassVar[str] = "usage_events"
 
     id: UUID = Field(primary_key=True)
-    project_id: UUID
+    project_id: UUID | None
     session_id: UUID | None = None
     kind: str
     quantity: int

@@ -1,0 +1,5 @@
+"""The store is tested on a real PostgreSQL."""
+
+from tests.database import bakery, database, database_home, florist, store_settings
+
+__all__ = ["bakery", "database", "database_home", "florist", "store_settings"]
