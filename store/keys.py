@@ -56,12 +56,16 @@ class KeyRing:
 
     async def new_data_key(self, store: TenantStore, session_id: UUID) -> DataKey:
         """A fresh key for a call, kept in wrapped form from now on."""
+        made = await self.make_data_key(store, session_id)
+        await store.add(DataKeyTable(tenant_id=store.tenant_id, session_id=session_id, wrapped=made.wrapped))
+        return made
+
+    async def make_data_key(self, store: TenantStore, session_id: UUID) -> DataKey:
+        """A fresh key for a call, which the caller writes down."""
         key = os.urandom(32)
         number, wrapping = await self._primary(store, _WRAPPING)
         assert key_id(wrapping) == number  # noqa: S101 - `_opened` is filled by number; guards against a mix-up
-        wrapped = Sealer(wrapping).seal(key, _data_key_place(store.tenant_id, session_id))
-        await store.add(DataKeyTable(tenant_id=store.tenant_id, session_id=session_id, wrapped=wrapped))
-        return DataKey(key, wrapped)
+        return DataKey(key, Sealer(wrapping).seal(key, _data_key_place(store.tenant_id, session_id)))
 
     async def unwrap_data_key(self, store: TenantStore, session_id: UUID, wrapped: bytes) -> bytes:
         """The plain key, from its wrapped form as a journal's header carries it.

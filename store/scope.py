@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -89,6 +90,22 @@ class TenantStore:
         def run(session: Session) -> int:
             assert isinstance(session, GuardedSession)  # noqa: S101 - made so in __init__; tells the type checker
             return session.trusted_connection().execute(statement).rowcount
+
+        return await self._session.run_sync(run)
+
+    async def fixed(self, sql: str, **values: object) -> Sequence[Any]:
+        """Run a constant statement of this room that names `:tenant_id` for every table in it; its rows, if any.
+
+        For what must be fast: the ORM's criteria cost more than the database does. Row-level security stands behind it.
+        """
+        if ":tenant_id" not in sql or "tenant_id" in values:
+            raise UnscopedAccessError("a statement is bound to the tenant, whom the caller does not name")
+        everything = {**values, "tenant_id": self._tenant_id}
+
+        def run(session: Session) -> Sequence[Any]:
+            assert isinstance(session, GuardedSession)  # noqa: S101 - made so in __init__; tells the type checker
+            result = session.trusted_connection().execute(text(sql), everything)
+            return result.all() if result.returns_rows else ()
 
         return await self._session.run_sync(run)
 
