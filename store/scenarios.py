@@ -247,6 +247,22 @@ async def published(store: TenantStore, scenario_id: UUID) -> PublishedScenario 
     return PublishedScenario(scenario_id, project_id, version, msgspec.convert(content, Scenario))
 
 
+async def content_of(store: TenantStore, scenario_id: UUID, version: int) -> Scenario:
+    """What one version says; it never changes.
+
+    Raises:
+        LookupError: This tenant has no such version.
+    """
+    content = await store.first(
+        select(ScenarioVersionTable.content).where(
+            ScenarioVersionTable.scenario_id == scenario_id, ScenarioVersionTable.version == version
+        )
+    )
+    if content is None:
+        raise LookupError("no such version of a scenario")
+    return msgspec.convert(content, Scenario)
+
+
 async def all_scenarios(store: TenantStore) -> tuple[ScenarioSummary, ...]:
     """Every scenario of this tenant, oldest first."""
     rows = await store.all(select(ScenarioTable).order_by(col(ScenarioTable.id)))

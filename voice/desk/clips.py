@@ -128,23 +128,30 @@ class ClipShelf:
 
         await asyncio.gather(*(one(sentence) for sentence in set(sentences)))
 
-    async def take(self, sentence: Sentence) -> Clip:
-        """The clip for a call that is waiting: the better voice's if it is there, else the local one's, at once.
-
-        Raises:
-            NoVoiceError: Neither is there and the local voice cannot be reached.
-        """
+    def on_shelf(self, sentence: Sentence) -> Clip | None:
+        """The clip, if it can be had at once: in the better voice, else in the local one."""
         audio = self._found(self._better.key(sentence))
+        if audio is None and self._better is not self._local:
+            audio = self._found(self._local.key(sentence))
         if audio is None:
-            audio = await self._audio(self._local, sentence)
-            if self._better is not self._local:
-                self._wanted.add(sentence)
+            return None
         return Clip(
             text=sentence.text,
             language=sentence.language,
             wording_sha256=hashlib.sha256(sentence.text.encode()).hexdigest(),
             audio=audio,
         )
+
+    async def fill(self, sentences: Iterable[Sentence]) -> None:
+        """Have these on the shelf soon, because a caller is waiting: said by the local voice now, by the better later.
+
+        Raises:
+            NoVoiceError: The local voice cannot be reached.
+        """
+        missing = [sentence for sentence in set(sentences) if self.on_shelf(sentence) is None]
+        await asyncio.gather(*(self._audio(self._local, sentence) for sentence in missing))
+        if self._better is not self._local:
+            self._wanted.update(missing)
 
     async def run(self) -> None:
         """Replace what only the local voice has said so far, for ever."""

@@ -144,7 +144,10 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The scenario's text for the model."""
     opening: str
     """What the agent is asked to say first, once the disclosure is over; empty lets the caller begin."""
+    own_tools: tuple[str, ...] = ("hang_up", "transfer", "take_message", "send_dtmf")
+    """Which of the tools that the call itself has the model may use."""
     tools: tuple[ToolOffer, ...] = ()
+    """Those that the desk runs."""
     transfer_targets: tuple[TransferTarget, ...] = ()
     clips: Clips
     consent: ConsentTerms

@@ -1,0 +1,185 @@
+"""Decides what happens with a call that has come in: the plan it is answered with, or why it is not."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import structlog
+
+from store import answering, numbers, projects, scenarios, tenants
+from store.engine import Database
+from store.scenarios import Scenario
+from store.scope import TenantStore
+from voice.desk.clips import ClipShelf, Sentence
+from voice.desk.drafts import Draft, desk_tools, model_terms
+from voice.desk.live import CallTerms
+from voice.desk.sentences import Sentences
+from voice.desk.settings import ModelEndpoint
+from voice.desk.toolbox import Toolbox
+from voice.waist.messages import PlanDenied, PlanGranted, PlanRequested
+from voice.waist.plan import CallPlan
+
+log = structlog.get_logger()
+
+_KEPT_SCENARIOS = 1000
+_KEPT_TENANTS = 10_000
+_SEPARATORS = re.compile(r"[\s().-]+")
+_DIGITS = re.compile(r"\d{7,15}")
+
+
+class _ClipsMissingError(Exception):
+    """These have to be rendered first."""
+
+    def __init__(self, sentences: list[Sentence]) -> None:
+        super().__init__()
+        self.sentences = sentences
+
+
+class Planner:
+    """Makes plans. Asks the database each time for what may have changed, and keeps what never does."""
+
+    def __init__(
+        self,
+        database: Database,
+        shelf: ClipShelf,
+        toolbox: Toolbox,
+        model: ModelEndpoint,
+        *,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        self._database = database
+        self._shelf = shelf
+        self._toolbox = toolbox
+        self._model = model
+        self._today = today
+        self._contents: OrderedDict[tuple[UUID, int], Scenario] = OrderedDict()
+        self._tenants: OrderedDict[str, UUID] = OrderedDict()
+
+    async def plan(self, request: PlanRequested) -> PlanGranted | PlanDenied:
+        """Grant or deny.
+
+        Raises:
+            store.engine.StoreAwayError: The database is away.
+            voice.desk.clips.NoVoiceError: A sentence of the scenario cannot be said.
+        """
+        for called in spellings(request.called):
+            tenant_id, hinted = await self._tenant_of(called)
+            if tenant_id is None:
+                continue
+            answer = await self._plan_of(tenant_id, called, request)
+            if answer is None and hinted:  # the number has moved since we last looked
+                self._tenants.pop(called, None)
+                tenant_id, _ = await self._tenant_of(called)
+                answer = None if tenant_id is None else await self._plan_of(tenant_id, called, request)
+            if answer is not None:
+                return answer
+        return PlanDenied(sip_status=404, reason="no such number")
+
+    async def terms(self, tenant_id: str, scenario_id: str, version: int) -> CallTerms:
+        """What a call that was planned before this desk started was promised."""
+        async with self._database.tenant(UUID(tenant_id)) as store:
+            content = await self._content(store, UUID(scenario_id), version)
+        return CallTerms(model_terms(content, self._model).name, frozenset(desk_tools(content)))
+
+    async def prepare(self, tenant_id: UUID) -> None:
+        """Render what any published scenario of this tenant may have to say. At start, and after publishing.
+
+        Raises:
+            store.engine.StoreAwayError: The database is away.
+            voice.desk.clips.NoVoiceError: A sentence cannot be said by any voice.
+        """
+        wanted: set[Sentence] = set()
+        async with self._database.tenant(tenant_id) as store:
+            of_id = {project.id: project for project in await projects.all_projects(store)}
+            for summary in await scenarios.all_scenarios(store):
+                if summary.published_version is not None:
+                    content = await self._content(store, summary.id, summary.published_version)
+                    wanted.update(Sentences(of_id[summary.project_id], content).every())
+        await self._shelf.prepare(wanted)
+
+    async def prepare_all(self) -> None:
+        """`prepare` for every tenant."""
+        async with self._database.platform() as platform:
+            everyone = await tenants.all_tenants(platform)
+        for tenant in everyone:
+            await self.prepare(tenant.id)
+
+    async def _tenant_of(self, called: str) -> tuple[UUID | None, bool]:
+        """The tenant, and whether that is from memory. Memory is a hint only: the tenant's own rows decide."""
+        if called in self._tenants:
+            self._tenants.move_to_end(called)
+            return self._tenants[called], True
+        async with self._database.platform() as platform:
+            found = await numbers.find_called(platform, called)
+        if found is None:
+            return None, False
+        self._tenants[called] = found.tenant_id
+        if len(self._tenants) > _KEPT_TENANTS:
+            self._tenants.popitem(last=False)
+        return found.tenant_id, False
+
+    async def _plan_of(self, tenant_id: UUID, called: str, request: PlanRequested) -> PlanGranted | PlanDenied | None:
+        """None when the number is not this tenant's."""
+        while True:
+            try:
+                return await self._plan_now(tenant_id, called, request)
+            except _ClipsMissingError as missing:  # rendered outside the transaction, which holds up other calls
+                await self._shelf.fill(missing.sentences)
+
+    async def _plan_now(self, tenant_id: UUID, called: str, request: PlanRequested) -> PlanGranted | PlanDenied | None:
+        async with self._database.tenant(tenant_id) as store:
+            where = await answering.route(store, called)
+            if where is None:
+                return None
+            if where.published_version is None:
+                return PlanDenied(sip_status=404, reason="no scenario is published for this number")
+            if where.live_calls >= where.max_calls:
+                log.info("tenant_at_limit", tenant_id=str(tenant_id), max_calls=where.max_calls)
+                return PlanDenied(sip_status=486, reason="the tenant is at its limit of calls")
+            content = await self._content(store, where.scenario_id, where.published_version)
+            draft = Draft(where, content, called, request.caller, self._today())
+            plan = await self._open(store, draft, request.trunk)
+            spare = None
+            if request.spare_wanted:
+                spare = await self._open(store, replace(draft, caller=None), request.trunk, spare=True)
+            return PlanGranted(plan=plan, spare=spare)
+
+    async def _open(self, store: TenantStore, draft: Draft, trunk: str, *, spare: bool = False) -> CallPlan:
+        needed = draft.needed()
+        clips = {sentence: clip for sentence in needed if (clip := self._shelf.on_shelf(sentence)) is not None}
+        if missing := [sentence for sentence in needed if sentence not in clips]:
+            raise _ClipsMissingError(missing)
+        opened = await answering.open_session(
+            store,
+            draft.where,
+            called=draft.called,
+            caller=draft.caller,
+            trunk=trunk,
+            language=draft.sentences.language,
+            spare=spare,
+        )
+        return draft.plan(store.tenant_id, opened, clip=clips.__getitem__, toolbox=self._toolbox, model=self._model)
+
+    async def _content(self, store: TenantStore, scenario_id: UUID, version: int) -> Scenario:
+        content = self._contents.get((scenario_id, version))
+        if content is None:
+            content = await scenarios.content_of(store, scenario_id, version)
+            self._contents[scenario_id, version] = content
+            if len(self._contents) > _KEPT_SCENARIOS:
+                self._contents.popitem(last=False)
+        return content
+
+
+def spellings(dialled: str) -> tuple[str, ...]:
+    """How a dialled user part may be written in the table: as it came, then as E.164 where it can be read so."""
+    user = dialled.split(";", maxsplit=1)[0].strip().lower()
+    compact = _SEPARATORS.sub("", user)
+    international = None
+    if compact.startswith("00") and _DIGITS.fullmatch(compact[2:]):
+        international = "+" + compact[2:]
+    elif _DIGITS.fullmatch(compact.removeprefix("+")):
+        international = "+" + compact.removeprefix("+")
+    return tuple(dict.fromkeys(spelling for spelling in (user, international) if spelling))
