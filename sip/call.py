@@ -77,6 +77,8 @@ class PhoneLine:
         self._ended_by_us = False
         self._ended_by_caller = False
         self._held = False
+        self._hears = False
+        """Whether the caller is meant to send sound, by the last answer."""
         self._codec = ""
         self._media_index: int | None = None
         """Which of the call's media has a stream now."""
@@ -230,6 +232,7 @@ class PhoneLine:
             self._port.borrow(self.playout, self._tick)
         self._media_index = index
         self._codec = codec
+        self._hears = bool(direction & _RECEIVES)
         self._heard_at = self._loop.time()
         port = self._port
 
@@ -259,8 +262,8 @@ class PhoneLine:
             self._packets_seen = 0
 
     def watch(self) -> None:
-        """To be called about once a second: notices when the caller's RTP stops."""
-        if self._sip is None or self._media_index is None or self._held:
+        """To be called every now and then: notices when the caller's RTP stops."""
+        if self._sip is None or self._media_index is None or self._held or not self._hears:
             return
         now = self._loop.time()
         packets = self._totals().received

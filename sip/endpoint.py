@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 BUSY_TICK_S = 0.02
 IDLE_TICK_S = 0.05
-WATCH_EVERY_S = 1.0
+WATCH_EVERY_S = 0.5
 DRAIN_S = 0.3
 """How long `stop` goes on serving the stack after the last call: BYEs are answered, sockets of calls are let go."""
 CALLS_PER_COLLECTION = 8

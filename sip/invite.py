@@ -11,6 +11,8 @@ TRUNK_HEADER = "x-aitelier-trunk"
 """Set by the edge, which strips it from what comes from outside."""
 LOOPBACK_TRUNK = "loopback"
 
+_EACH_ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^",<]*)<[^>]*>[^,]*|[^",<>]+')
+"""The values of a list in one header line; a display name or URI may hold commas."""
 _WITHHELD = frozenset({"", "anonymous", "unknown", "restricted", "unavailable"})
 
 
@@ -45,7 +47,8 @@ def _caller(raw: RawMessage) -> str | None:
     if privacy & {"id", "user", "header"}:
         return None
     for name in ("p-asserted-identity", "from"):
-        for value in raw.headers.get(name):
+        values = raw.headers.get(name)
+        for value in (part for line in values for part in _EACH_ADDRESS.findall(line)):
             party = party_of(value)
             user = _user(party.uri) if party is not None else None
             if user is not None and user.lower() not in _WITHHELD:

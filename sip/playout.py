@@ -88,8 +88,9 @@ class Lane:
     def cut_marks(self, *, all_pending: bool) -> None:
         """Forget the interruptible marks behind sound that was not taken; `all_pending`: behind any sound at all."""
         taken = -1 if all_pending else self.appended - len(self.frames)
+        last = self.appended + bool(self.tail)
         self.marks = deque(
-            (min(number, self.appended), played, interruptible)
+            (min(number, last), played, interruptible)
             for number, played, interruptible in self.marks
             if number <= taken or not interruptible
         )
