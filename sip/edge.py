@@ -34,7 +34,7 @@ from sip.control import (
 )
 from sip.counters import Counters
 from sip.doors import Doors, NoDoorError
-from sip.exchange import Exchange
+from sip.exchange import GRACE_S, Exchange
 from sip.inbound import Inbound
 from sip.message import answer
 from sip.outbound import Outbound
@@ -48,11 +48,9 @@ _log = structlog.get_logger()
 _SECRET_NAME = "edge.secret"  # noqa: S105 - the name of a file
 _DATAGRAMS_A_TURN = 64
 _RECEIVE_BUFFER_BYTES = 4 << 20
-_SWEEP_S = 1.0
+_SWEEP_S = 0.5
 _FORGET_S = 40.0
 """How long a finished call is remembered, for late retransmissions (64*T1 is 32 s)."""
-_SILENT_WORKER_S = 3.0
-"""An INVITE to which the worker has said nothing, not even 100, for so long is refused."""
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_CREDENTIALS.size)
 _RETRY = "Retry-After: 2"
@@ -169,6 +167,8 @@ class Edge:
         if worker is None:
             return
         self._counters.worker_deaths.inc()
+        if self._exchange.now_s() - self._exchange.started_s < GRACE_S:
+            self._exchange.dead_seats.add(worker.sip_port)
         ended = 0
         for call in self._exchange.calls.values():
             if call.worker == index and call.seat == worker.sip_port and not call.over:
@@ -294,7 +294,7 @@ class Edge:
                 if now_s - call.ended_s > _FORGET_S:
                     del self._exchange.calls[call_id]
             elif not call.final:
-                patience_s = _SILENT_WORKER_S if call.stage is Stage.HANDED_OVER else limits.unanswered_s
+                patience_s = limits.silent_worker_s if call.stage is Stage.HANDED_OVER else limits.unanswered_s
                 if now_s - call.since_s > patience_s:
                     self._give_up(call, "CANCEL")
             elif not call.acknowledged and now_s - (call.answered_s or now_s) > limits.unacknowledged_s:

@@ -35,6 +35,8 @@ class Exchange:
     calls: dict[str, Call] = field(default_factory=dict)
     """By Call-ID."""
     refusals: RefusalRing = field(default_factory=RefusalRing)
+    dead_seats: set[int] = field(default_factory=set)
+    """Ports of workers that died since the start: the grace does not hold for them."""
     draining_retry_s: int | None = None
     """Set once no new call is taken."""
     inner: str = ""
@@ -47,7 +49,9 @@ class Exchange:
 
     def reachable(self, seat: int) -> bool:
         """Whether a worker is, or may still be, at this port."""
-        return self.pool.has_port(seat) or self.now_s() - self.started_s < GRACE_S
+        if self.pool.has_port(seat):
+            return True
+        return self.now_s() - self.started_s < GRACE_S and seat not in self.dead_seats
 
     def to_worker(self, seat: int, data: bytes) -> None:
         """Send to the worker at this port. A lost datagram is sent again by the peer."""

@@ -263,7 +263,7 @@ class Inbound:
             return
         seat = exchange.sealer.open_seat(via.parameters.get("w") or "", call_id)
         exchange.counters.message("in", str(raw.status))
-        if len(vias) < 2 or not exchange.reachable(seat):
+        if not exchange.reachable(seat):
             return
         method = (raw.headers.get_first("cseq") or "").rpartition(" ")[2]
         try:
@@ -271,7 +271,7 @@ class Inbound:
             kind, body = body_for_worker(raw, method, trunk.srtp if trunk else "off")
         except RefusedError:
             kind, body = "", b""
-        lines = [f"Via: {value}" for value in vias[1:]] + for_worker(raw)
+        lines = [f"Via: SIP/2.0/UDP 127.0.0.1:{seat};rport;branch={via.parameters.get('b')}", *for_worker(raw)]
         if kind:
             lines.append(f"Content-Type: {kind}")
         exchange.to_worker(seat, written(f"SIP/2.0 {raw.status} Reported", lines, body))

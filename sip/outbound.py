@@ -60,8 +60,9 @@ class Outbound:
         ours = (
             f"SIP/2.0/{flow.transport.upper()} {exchange.doors.our_address(flow)}"
             f";branch={exchange.branch(first.branch, call_id)};rport;w={exchange.sealer.seal_seat(seat, call_id)}"
+            f";b={first.branch}"  # all of the worker's own Via that its answer needs
         )
-        headers = [f"Via: {value}" for value in (ours, *vias)]
+        headers = [f"Via: {ours}"]
         headers += [f"Route: {route}" for route in routes[1:]]
         headers += [*self._contact(raw, flow, seat, call_id), *for_peer(raw), *_content_type(raw)]
         message = written(f"{raw.method} {raw.uri} SIP/2.0", headers, raw.body)

@@ -30,6 +30,8 @@ class EdgeLimits:
     cooling_s: float = 0.7
     """How long a slot rests after its INVITE is over. PJMEDIA keeps the sockets of a call for 0.5 s after it, and its
     table of sockets asserts when full: without this rest, 32 short calls in half a second abort a worker."""
+    silent_worker_s: float = 3.0
+    """An INVITE to which the worker has said nothing, not even 100, for so long is refused."""
     unanswered_s: float = 180.0
     """An INVITE without a final answer by now has lost its worker's attention: 503, and the slot is taken back."""
     unacknowledged_s: float = 40.0
