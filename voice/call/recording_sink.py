@@ -1,0 +1,133 @@
+"""The recording: both sides of the line as it really carried them, tick by tick, sealed before they touch a disk.
+
+Stereo G.711 mu-law at 8,000 samples a second, the caller left and the agent right, interleaved. It is fed with the two
+frames of each tick of the media clock, so the sides cannot drift apart, and speech that was cut off is not in it.
+Paused stretches are silence, so that time never shifts.
+"""
+
+import audioop
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
+from voice.call.journal import SpoolFile, SpoolWriter
+from voice.call.line import FRAME_BYTES, FRAME_SAMPLES
+from voice.waist.plan import CallPlan
+
+MULAW_SILENCE = b"\xff"
+BATCH_TICKS = 16
+"""Ticks handed to the writer at a time: 320 ms, so that a killed worker loses little more than an unfinished chunk."""
+WAITING_BYTES = 1 << 20
+"""Of one call, while the disk takes nothing: about a minute. What comes on top becomes silence."""
+_STEREO_BYTES = 2
+_MUTED = bytes(FRAME_BYTES)
+
+
+def recording_key(data_key: bytes) -> bytes:
+    """The key that seals a call's recording and nothing else."""
+    return HKDF(hashes.SHA256(), 32, None, b"aitelier recording v1").derive(data_key)
+
+
+class RecordingSink:
+    """Takes the ticks of one call. All of it is for the loop's thread, and none of it waits."""
+
+    def __init__(self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None]) -> None:
+        """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
+        self._writer = writer
+        self._file = _SealedStereo(SpoolFile(folder / f"{plan.session_id}.recording", troubled=troubled), plan)
+        self._caller: list[bytes] = []
+        self._agent: list[bytes] = []
+        self._on = False
+        self.paused = False
+        """Ticks are taken as silence."""
+        self.samples = 0
+        """Length of the recording so far."""
+
+    @property
+    def on(self) -> bool:
+        """Whether ticks are being taken, be it as silence."""
+        return self._on
+
+    def start(self) -> None:
+        """Take every tick from now on."""
+        self._on = True
+
+    def tick(self, caller: bytes, agent: bytes) -> None:
+        """The two frames of one tick, signed 16 bits, 20 ms."""
+        if not self._on:
+            return
+        if self.paused:
+            caller = agent = _MUTED
+        self._caller.append(caller)
+        self._agent.append(agent)
+        self.samples += FRAME_SAMPLES
+        if len(self._caller) >= BATCH_TICKS:
+            self._hand_over()
+
+    def finish(self) -> None:
+        """The call is over: seal the rest and end the file properly."""
+        if self._on:
+            self._on = False
+            self._hand_over()
+            self._writer.do(self._file.finish)
+
+    def discard(self) -> None:
+        """The caller said no: what was recorded so far is not kept, and nothing more is taken."""
+        if self._on:
+            self._on = False
+            self._caller.clear()
+            self._agent.clear()
+            self.samples = 0
+            self._writer.do(self._file.discard)
+
+    def _hand_over(self) -> None:
+        caller, self._caller = self._caller, []
+        agent, self._agent = self._agent, []
+        self._writer.do(lambda: self._file.append(caller, agent))
+
+
+class _SealedStereo:
+    """The writer's side of a recording; all of it runs on the writer's thread."""
+
+    def __init__(self, file: SpoolFile, plan: CallPlan) -> None:
+        self._file = file
+        context = recording_context(plan.tenant_id, plan.session_id)
+        self._sealer = ChunkSealer(recording_key(plan.data_key), context, os.urandom(SALT_BYTES), AESGCM)
+        self._begun = False
+        self._missed = 0
+
+    def append(self, caller: list[bytes], agent: list[bytes]) -> None:
+        if not self._begun:
+            self._begun = True
+            self._file.write(self._sealer.header)
+        left = audioop.lin2ulaw(b"".join(caller), 2)
+        if self._file.waiting_bytes > WAITING_BYTES:
+            self._file.write(b"")
+        if self._file.waiting_bytes > WAITING_BYTES:
+            self._missed += len(left) * _STEREO_BYTES
+            return
+        self._fill_gap()
+        stereo = bytearray(len(left) * _STEREO_BYTES)
+        stereo[0::2] = left
+        stereo[1::2] = audioop.lin2ulaw(b"".join(agent), 2)
+        if sealed := self._sealer.update(bytes(stereo)):
+            self._file.write(sealed)
+
+    def finish(self) -> None:
+        if self._begun:
+            self._fill_gap()
+            self._file.write(self._sealer.finish())
+        self._file.close()
+
+    def discard(self) -> None:
+        self._file.remove()
+
+    def _fill_gap(self) -> None:
+        if self._missed:
+            gap, self._missed = self._missed, 0
+            self._file.write(self._sealer.update(MULAW_SILENCE * gap))
