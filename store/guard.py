@@ -5,19 +5,19 @@ wherever the table stands in it; statements that cannot be given criteria (SQL t
 connections) are refused. PostgreSQL's row-level security is the second wall and does not rely on this one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, Executable, Select, Table, event, text
+from sqlalchemy import ColumnClause, Connection, Executable, Select, TableClause, TextClause, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, with_loader_criteria
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.selectable import Join
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TextualSelect
 
 from store.tables import TABLES, TenantRow
 
-_CORE_TABLES = frozenset(table.__table__ for table in TABLES)  # type: ignore[attr-defined]  # set by SQLModel's metaclass
+_HARMLESS_FUNCTIONS = frozenset({"count", "max", "min", "sum", "now"})
 
 
 class UnscopedAccessError(Exception):
@@ -67,8 +67,9 @@ def _scope_statement(state: ORMExecuteState) -> None:
         return  # reloads a row already seen, by its primary key, which begins with the tenant
     if state.is_insert or (state.is_update and isinstance(state.parameters, list)):
         raise UnscopedAccessError("bulk changes are not bound to a tenant")
-    if not state.is_relationship_load and _names_core_table(state.statement):
-        raise UnscopedAccessError("a Core table in a statement takes no criteria")
+    problem = _unscopable(state.statement)
+    if problem is not None:
+        raise UnscopedAccessError(f"{problem} takes no criteria")
     state.statement = state.statement.options(
         *(with_loader_criteria(table, _belongs_to(session.tenant_id), include_aliases=True) for table in TABLES)
     )
@@ -86,33 +87,42 @@ def _belongs_to(tenant_id: UUID) -> Callable[[type[TenantRow]], Any]:
     return lambda table: table.tenant_id == tenant_id
 
 
-def _names_core_table(statement: Executable) -> bool:
-    if not isinstance(statement, ClauseElement):
-        return True
-    return any(
-        _is_core(part)
-        for element in visitors.iterate(statement)
-        if isinstance(element, Select)
-        for part in _sources(element)
-    )
+def _unscopable(statement: Executable) -> str | None:
+    """What in the statement the criteria cannot reach, or None: only ORM entities, and plain expressions of them."""
+    waiting: list[object] = [statement]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or not isinstance(part, ClauseElement):
+            continue
+        seen.add(id(part))
+        if "parententity" in part._annotations:  # noqa: SLF001 - how the ORM marks its own, and the only way to know
+            continue
+        problem = _problem(part)
+        if problem is not None:
+            return problem
+        if isinstance(part, ColumnClause):
+            waiting.append(part.table)  # a column brings its table into FROM without anybody naming it
+        waiting.extend(_parts(part))
+    return None
 
 
-def _sources(select: Select[Any]) -> Iterator[object]:
-    for source in select._from_obj:  # noqa: SLF001 - SQLAlchemy shows a statement's own parts nowhere else
-        yield from _leaves(source)
-    for joined in select._setup_joins:  # noqa: SLF001 - see above
-        yield from _leaves(joined[0])
-    yield from select._raw_columns  # noqa: SLF001 - see above
+def _parts(part: ClauseElement) -> Iterable[object]:
+    if isinstance(part, Select):
+        # Its own version adds the tables of its columns, without the ORM's mark; we come to them by the columns.
+        return super(Select, part).get_children(omit_attrs=("_correlate", "_correlate_except"))
+    return part.get_children()
 
 
-def _leaves(source: object) -> Iterator[object]:
-    if isinstance(source, Join):
-        yield from _leaves(source.left)
-        yield from _leaves(source.right)
-    else:
-        yield source
-
-
-def _is_core(part: object) -> bool:
-    table = part.table if isinstance(part, Column) else part
-    return isinstance(table, Table) and table in _CORE_TABLES and "parententity" not in part._annotations  # type: ignore[attr-defined]  # noqa: SLF001 - how the ORM marks its own
+def _problem(part: ClauseElement) -> str | None:
+    match part:
+        case TextClause() | TextualSelect():
+            return "SQL text"
+        case ColumnClause(is_literal=True) if part.name != "*" and not part.name.isdecimal():
+            return "SQL text as a column"
+        case TableClause():
+            return "a Core table"
+        case FunctionElement() if getattr(part, "name", "") not in _HARMLESS_FUNCTIONS:
+            return "a function that might run SQL of its own"
+        case _:
+            return None

@@ -66,14 +66,23 @@ def database_home() -> Iterator[Path]:
         yield home
 
 
+@contextmanager
+def fresh_database(home: Path) -> Iterator[str]:
+    """The name of a migrated, empty database on the server of this home."""
+    name = f"test_{next(_names)}"
+    with psycopg.connect(address(home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres.DATABASE} OWNER {postgres.OWNER}")
+        try:
+            yield name
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def store_settings(database_home: Path, tmp_path: Path) -> Iterator[StoreSettings]:
     """Settings of a fresh, migrated, empty database with a home of its own for blobs."""
-    name = f"test_{next(_names)}"
-    with psycopg.connect(address(database_home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres.DATABASE} OWNER {postgres.OWNER}")
+    with fresh_database(database_home) as name:
         yield StoreSettings(address(database_home, postgres.OWNER, name), tmp_path, MASTER_KEY, pool_size=4)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
