@@ -9,6 +9,8 @@ from typing import Literal
 from voice.desk.link import Link
 from voice.waist.messages import LiveCall
 
+PLANNED = "planned"
+"""State of a call of which nothing has been heard since its plan was granted."""
 TURNS_KEPT = 200
 """The last turns of a call that a view which opens late still sees; memory only, gone with the call."""
 
@@ -49,15 +51,16 @@ class LiveSession:
     session_id: str
     tenant_id: str
     project_id: str
-    scenario_id: str
-    scenario_version: int
-    link: Link
-    """The connection of the worker that has the call: orders go there, and only it may speak for the call."""
-    terms: CallTerms | None = None
-    """None until they are looked up again, for a call that this desk has not planned itself."""
+    process: int
+    """The worker that has the call: only this process may speak for it."""
+    link: Link | None
+    """The worker's connection, where orders go; None while it has none."""
+    terms: CallTerms
     spare: bool = False
     """Planned ahead and not in use until its worker says something about it."""
-    state: str = "planned"
+    state: str = PLANNED
+    tokens: int = 0
+    """How many it has asked for."""
     since_unix: float = field(default_factory=time.time)
     turns: deque[LiveTurn] = field(default_factory=lambda: deque(maxlen=TURNS_KEPT))
     turns_heard: int = 0
@@ -68,7 +71,7 @@ class LiveSession:
             session_id=self.session_id,
             tenant_id=self.tenant_id,
             project_id=self.project_id,
-            worker=self.link.name,
+            worker=self.link.name if self.link else "",
             state=self.state,
             turns=self.turns_heard,
             since_unix=self.since_unix,
@@ -98,22 +101,17 @@ class LiveCalls:
             self._tell(LiveChange(session_id, session.tenant_id, "ended"))
         return session
 
-    def remove_all_of(self, link: Link) -> list[LiveSession]:
-        """The worker has gone and its calls with it."""
-        lost = [session for session in self._sessions.values() if session.link is link]
-        for session in lost:
-            self.remove(session.session_id)
-        return lost
+    def of_process(self, process: int) -> list[LiveSession]:
+        """The calls of one worker."""
+        return [session for session in self._sessions.values() if session.process == process]
 
     def state_changed(self, session: LiveSession, state: str) -> None:
         """The call moved on."""
-        session.spare = False
         session.state = state
         self._tell(LiveChange(session.session_id, session.tenant_id, state))
 
     def turn_heard(self, session: LiveSession, turn: LiveTurn) -> None:
         """Somebody has said something."""
-        session.spare = False
         session.turns.append(turn)
         session.turns_heard += 1
         self._tell(LiveChange(session.session_id, session.tenant_id, session.state, turn))
@@ -132,7 +130,7 @@ class LiveCalls:
         return [
             session
             for session in self._sessions.values()
-            if session.state == "planned" and not session.spare and session.since_unix < before
+            if session.state == PLANNED and not session.spare and session.since_unix < before
         ]
 
     def watch(self, told: Callable[[LiveChange], None]) -> Callable[[], None]:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import structlog
 
-from store import answering, numbers, projects, scenarios, tenants
+from store import answering, numbers, projects, scenarios, sessions, tenants
 from store.engine import Database
+from store.keys import KeyShreddedError
 from store.scenarios import Scenario
 from store.scope import TenantStore
 from voice.desk.clips import ClipShelf, Sentence
@@ -19,6 +20,7 @@ from voice.desk.live import CallTerms
 from voice.desk.sentences import Sentences
 from voice.desk.settings import ModelEndpoint
 from voice.desk.toolbox import Toolbox
+from voice.waist.journal import Header
 from voice.waist.messages import PlanDenied, PlanGranted, PlanRequested
 from voice.waist.plan import CallPlan
 
@@ -78,11 +80,26 @@ class Planner:
                 return answer
         return PlanDenied(sip_status=404, reason="no such number")
 
-    async def terms(self, tenant_id: str, scenario_id: str, version: int) -> CallTerms:
-        """What a call that was planned before this desk started was promised."""
-        async with self._database.tenant(UUID(tenant_id)) as store:
-            content = await self._content(store, UUID(scenario_id), version)
-        return CallTerms(model_terms(content, self._model).name, frozenset(desk_tools(content)))
+    async def resume(self, header: Header) -> CallTerms | None:
+        """What a call that was planned before this desk started was promised; None if the header is not believed.
+
+        The wrapped key proves that the call is of this tenant, its row that it is not over yet: without either, a
+        worker could make up the journal of a call and act for a tenant that is not calling.
+
+        Raises:
+            store.engine.StoreAwayError: The database is away.
+        """
+        session_id = UUID(header.session_id)
+        try:
+            async with self._database.tenant(UUID(header.tenant_id)) as store:
+                await store.keys.unwrap_data_key(store, session_id, header.wrapped_data_key)
+                session = await sessions.find_session(store, session_id)
+                if session is None or session.state == "ended" or str(session.project_id) != header.project_id:
+                    return None
+                content = await self._content(store, session.scenario_id, session.scenario_version)
+        except KeyShreddedError:
+            return None
+        return _terms(content, self._model)
 
     async def prepare(self, tenant_id: UUID) -> None:
         """Render what any published scenario of this tenant may have to say. At start, and after publishing.
@@ -171,6 +188,10 @@ class Planner:
             if len(self._contents) > _KEPT_SCENARIOS:
                 self._contents.popitem(last=False)
         return content
+
+
+def _terms(content: Scenario, model: ModelEndpoint) -> CallTerms:
+    return CallTerms(model_terms(content, model).name, frozenset(desk_tools(content)))
 
 
 def spellings(dialled: str) -> tuple[str, ...]:

@@ -8,17 +8,21 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from uuid import UUID
 
 import structlog
 
+from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.link import Link, MessageRefusedError
-from voice.desk.live import CallTerms, LiveCalls, LiveSession, LiveTurn
+from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession, LiveTurn
+from voice.desk.plans import Planner
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import listen, peer_process
 from voice.desk.spool import Spool
 from voice.desk.tokens import TokenMint
 from voice.desk.toolbox import Toolbox, ToolCall
+from voice.desk.workers import Workers
+from voice.waist.journal import Header
 from voice.waist.messages import (
     AnyMessage,
     CallClosed,
@@ -54,32 +58,11 @@ TRANSFER_SECONDS = 40.0
 """A REFER waits for the other side's phone to be answered or not."""
 UNUSED_PLAN_SECONDS = 30.0
 """A plan for a call that shows no sign of life and no journal for so long was never used."""
+MOST_TOKENS = 20
+"""Of one call: more reconnects than any call survives, fewer than an exploited worker could sell."""
 _TIDY_EVERY_SECONDS = 5.0
 
 Order = HangUpOrdered | TransferOrdered | PauseOrdered | ResumeOrdered
-
-
-class Planner(Protocol):
-    """Decides on calls; `plans.Planner` is the real one."""
-
-    async def plan(self, request: PlanRequested) -> PlanGranted | PlanDenied:
-        """Grant or deny."""
-
-    async def terms(self, tenant_id: str, scenario_id: str, version: int) -> CallTerms:
-        """Of a call that was planned before this desk started."""
-
-
-class Intake(Protocol):
-    """Takes in what calls leave behind; `ingest.Ingestion` is the real one."""
-
-    def call_closed(self, session_id: str) -> None:
-        """Journal and recording are complete."""
-
-    def call_lost(self, tenant_id: str, session_id: str, reason: str) -> None:
-        """The call is over and nobody will say so: take in its journal, or close its row where it left none."""
-
-    async def run(self) -> None:
-        """Work for ever."""
 
 
 class Desk:
@@ -92,22 +75,27 @@ class Desk:
         planner: Planner,
         mint: TokenMint,
         toolbox: Toolbox,
-        intake: Intake,
+        ingestion: Ingestion,
+        spool: Spool,
         trunks: Callable[[], Awaitable[tuple[TrunkTerms, ...]]],
     ) -> None:
         self._settings = settings
         self._planner = planner
         self._mint = mint
         self._toolbox = toolbox
-        self._intake = intake
+        self._ingestion = ingestion
         self._trunks = trunks
-        self._spool = Spool(settings.spool)
+        self._spool = spool
+        self._workers = Workers(self._worker_died)
+        self._group: asyncio.TaskGroup | None = None
+        self._being_taken_over: set[str] = set()
         self.live = LiveCalls()
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Serve workers and operators, and take in what calls leave behind, until cancelled."""
         async with asyncio.TaskGroup() as group, contextlib.AsyncExitStack() as servers:
+            self._group = group
             for path, access, serve in (
                 (self._settings.workers_socket, self._settings.worker_group, self._serve_worker),
                 (self._settings.operators_socket, None, self._serve_operator),
@@ -118,7 +106,8 @@ class Desk:
                     functools.partial(_start, group, serve, name=path.name), sock=listening
                 )
                 await servers.enter_async_context(server)
-            group.create_task(self._intake.run(), name="intake")
+            servers.callback(self._workers.close)
+            group.create_task(self._ingestion.run(), name="ingestion")
             group.create_task(self._tidy(), name="tidy")
             self.ready.set()
             await asyncio.get_running_loop().create_future()  # for ever: cancelled from outside
@@ -126,24 +115,36 @@ class Desk:
     # --- workers ---------------------------------------------------------------------------------------------------
 
     async def _serve_worker(self, link: Link, process: int) -> None:
+        self._workers.connected(process, link)
+        for session in self.live.of_process(process):
+            session.link = session.link or link
         try:
             await link.run(
                 functools.partial(self._answer_worker, link, process),
                 functools.partial(self._note_from_worker, link, process),
             )
         finally:
-            for session in self.live.remove_all_of(link):
-                if not session.spare:
-                    self._intake.call_lost(session.tenant_id, session.session_id, "worker_lost")
+            other = self._workers.disconnected(process, link)
+            for session in self.live.of_process(process):
+                if session.link is link:
+                    session.link = other
+
+    def _worker_died(self, process: int) -> None:
+        for session in self.live.of_process(process):
+            self._lose(session, "worker_lost")
+
+    def _lose(self, session: LiveSession, reason: str) -> None:
+        self.live.remove(session.session_id)
+        self._ingestion.lose(LostCall(UUID(session.tenant_id), UUID(session.session_id), reason, session.spare))
 
     async def _answer_worker(self, link: Link, process: int, message: AnyMessage) -> AnyMessage:
         match message:
             case PlanRequested():
-                return await self._plan(link, message)
+                return await self._plan(link, process, message)
             case TokenRequested(session_id=session_id):
-                return await self._token(self._session(link, process, session_id))
+                return await self._token(await self._session(link, process, session_id))
             case ToolRequested(session_id=session_id):
-                return await self._tool(self._session(link, process, session_id), message)
+                return await self._tool(await self._session(link, process, session_id), message)
             case _:
                 raise MessageRefusedError(f"a worker may not ask {type(message).__name__}")
 
@@ -152,17 +153,18 @@ class Desk:
             case WorkerIntroduced(worker=name):
                 link.name = name
             case CallStateChanged(session_id=session_id, state=state):
-                if session := self._session(link, process, session_id):
+                if session := self._session_now(link, process, session_id):
+                    self._use(session)
                     self.live.state_changed(session, state)
             case TurnHeard(session_id=session_id, role=role, text=text):
-                if session := self._session(link, process, session_id):
+                if session := self._session_now(link, process, session_id):
                     self.live.turn_heard(session, LiveTurn(role, text))
             case CallClosed(session_id=session_id):
-                self._close(link, session_id)
+                self._close(process, session_id)
             case _:
                 raise MessageRefusedError(f"a worker may not say {type(message).__name__}")
 
-    async def _plan(self, link: Link, request: PlanRequested) -> PlanGranted | PlanDenied:
+    async def _plan(self, link: Link, process: int, request: PlanRequested) -> PlanGranted | PlanDenied:
         try:
             async with asyncio.timeout(PLAN_SECONDS):
                 answer = await self._planner.plan(request)
@@ -170,76 +172,94 @@ class Desk:
             log.warning("plan_failed", error=type(error).__name__)
             return PlanDenied(sip_status=503, reason="the desk cannot decide now")
         if isinstance(answer, PlanGranted):
-            self._grant(link, answer.plan, spare=False)
-            if answer.spare is not None:
-                self._grant(link, answer.spare, spare=True)
+            for plan in (answer.plan, answer.spare):
+                if plan is not None:
+                    terms = CallTerms(plan.model.name, frozenset(tool.name for tool in plan.tools))
+                    self._add(link, process, plan, terms, spare=plan is answer.spare)
         return answer
-
-    def _grant(self, link: Link, plan: CallPlan, *, spare: bool) -> None:
-        self.live.add(
-            LiveSession(
-                session_id=plan.session_id,
-                tenant_id=plan.tenant_id,
-                project_id=plan.project_id,
-                scenario_id=plan.scenario_id,
-                scenario_version=plan.scenario_version,
-                link=link,
-                terms=CallTerms(plan.model.name, frozenset(tool.name for tool in plan.tools)),
-                spare=spare,
-            )
-        )
 
     async def _token(self, session: LiveSession | None) -> TokenMinted | TokenDenied:
         if session is None:
             return TokenDenied(code="unknown_session")
-        try:
-            return await self._mint.mint((await self._terms(session)).model)
-        except Exception as error:  # noqa: BLE001 - without an answer the call would wait in silence
-            log.warning("token_failed", error=type(error).__name__)
-            return TokenDenied(code="desk_failed")
+        session.tokens += 1
+        if session.tokens > MOST_TOKENS:
+            return TokenDenied(code="too_many_tokens")
+        return await self._mint.mint(session.terms.model)
 
     async def _tool(self, session: LiveSession | None, request: ToolRequested) -> ToolDone:
-        try:
-            if session is None:
-                return ToolDone(ok=False, result={"error": "unknown session"})
-            terms = await self._terms(session)
-        except Exception as error:  # noqa: BLE001 - see above
-            log.warning("tool_terms_failed", error=type(error).__name__)
-            return ToolDone(ok=False, result={"error": "it did not work"})
+        if session is None:
+            return ToolDone(ok=False, result={"error": "unknown session"})
         call = ToolCall(session.tenant_id, session.project_id, session.session_id)
-        return await self._toolbox.run(request.name, call, request.arguments, offered=terms.tools)
+        return await self._toolbox.run(request.name, call, request.arguments, offered=session.terms.tools)
 
-    async def _terms(self, session: LiveSession) -> CallTerms:
-        if session.terms is None:
-            session.terms = await self._planner.terms(session.tenant_id, session.scenario_id, session.scenario_version)
-        return session.terms
+    # --- whose call it is ------------------------------------------------------------------------------------------
 
-    def _session(self, link: Link, process: int, session_id: str) -> LiveSession | None:
+    def _add(
+        self, link: Link, process: int, call: CallPlan | Header, terms: CallTerms, *, spare: bool = False
+    ) -> LiveSession:
+        session = LiveSession(
+            session_id=call.session_id,
+            tenant_id=call.tenant_id,
+            project_id=call.project_id,
+            process=process,
+            link=link,
+            terms=terms,
+            spare=spare,
+        )
+        self.live.add(session)
+        return session
+
+    def _use(self, session: LiveSession) -> None:
+        if session.spare:
+            session.spare = False
+            self._ingestion.spare_used(UUID(session.tenant_id), UUID(session.session_id))
+
+    async def _session(self, link: Link, process: int, session_id: str) -> LiveSession | None:
+        """The worker's call of this id, if it has it."""
         session = self.live.find(session_id)
-        if session is None and (header := self._spool.header_of_running(session_id, process)):
-            session = LiveSession(
-                session_id=session_id,
-                tenant_id=header.tenant_id,
-                project_id=header.project_id,
-                scenario_id=header.scenario_id,
-                scenario_version=header.scenario_version,
-                link=link,
-            )
-            self.live.add(session)
-            log.info("call_taken_over", session_id=session_id)
-        if session is None or session.link is not link:
+        if session is None:
+            session = await self._take_over(link, process, session_id)
+        if session is None or session.process != process:
             log.warning("worker_spoke_for_another", worker=link.name)
             return None
         return session
 
-    def _close(self, link: Link, session_id: str) -> None:
+    def _session_now(self, link: Link, process: int, session_id: str) -> LiveSession | None:
+        """The same, for a notice, which does not wait: the first ones after a restart of the desk go unheard."""
         session = self.live.find(session_id)
-        if session is not None and session.link is link:
-            self.live.remove(session_id)
-            if not self._spool.has(session_id):
-                self._intake.call_lost(session.tenant_id, session_id, "not_answered")
-                return
-        self._intake.call_closed(session_id)
+        if session is None:
+            self._take_over_later(link, process, session_id)
+        return session if session is not None and session.process == process else None
+
+    def _take_over_later(self, link: Link, process: int, session_id: str) -> None:
+        if self._group is not None and session_id not in self._being_taken_over:
+            self._being_taken_over.add(session_id)
+            task = self._group.create_task(self._take_over(link, process, session_id), name="take over")
+            task.add_done_callback(lambda _: self._being_taken_over.discard(session_id))
+
+    async def _take_over(self, link: Link, process: int, session_id: str) -> LiveSession | None:
+        """A call that was planned before this desk started, if this worker really has it."""
+        header = self._spool.header_of_running(session_id, process)
+        if header is None:
+            return None
+        try:
+            terms = await self._planner.resume(header)
+        except Exception as error:  # noqa: BLE001 - the call goes on without us; it asks again
+            log.warning("call_not_taken_over", error=type(error).__name__)
+            return None
+        if terms is None:
+            return None
+        if session := self.live.find(session_id):
+            return session
+        log.info("call_taken_over", session_id=session_id)
+        return self._add(link, process, header, terms)
+
+    def _close(self, process: int, session_id: str) -> None:
+        session = self.live.find(session_id)
+        if session is not None and session.process == process:
+            session.spare = False
+            self._lose(session, "not_answered" if session.state == PLANNED else "journal_missing")
+        self._ingestion.call_closed()
 
     # --- operators -------------------------------------------------------------------------------------------------
 
@@ -264,6 +284,8 @@ class Desk:
         if session is None or session.spare:
             return Done(ok=False, why="no such call is up")
         seconds = TRANSFER_SECONDS if isinstance(order, TransferOrdered) else ORDER_SECONDS
+        if session.link is None:
+            return Done(ok=False, why="the worker is not connected")
         try:
             answer = await session.link.ask(order, seconds=seconds)
         except (TimeoutError, ConnectionError):
@@ -278,8 +300,7 @@ class Desk:
             await asyncio.sleep(_TIDY_EVERY_SECONDS)
             for session in self.live.unused_for(UNUSED_PLAN_SECONDS):
                 if not self._spool.has(session.session_id):
-                    self.live.remove(session.session_id)
-                    self._intake.call_lost(session.tenant_id, session.session_id, "not_answered")
+                    self._lose(session, "not_answered")
 
 
 def _start(

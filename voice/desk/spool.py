@@ -79,12 +79,13 @@ class LeftBehind:
         _sync_folder(aside)
         _sync_folder(self._folder)
 
-    def keep_copy_of_recording(self) -> None:
-        """Keep the recording in `damaged/` as it is, before what can be read of it is stored."""
+    def keep_copy(self) -> None:
+        """Keep both in `damaged/` as they are, before what can be read of them is stored."""
         aside = self._folder / "damaged"
         aside.mkdir(mode=0o700, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.link(self._recording, aside / self._recording.name, follow_symlinks=False)
+        for path in (self._recording, self._journal):
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                os.link(path, aside / path.name, follow_symlinks=False)
         _sync_folder(aside)
 
 

@@ -1,0 +1,263 @@
+"""Takes in what calls leave in the spool: journal and recording become rows and a blob, once, whatever happens between.
+
+The order is what makes it safe. First the recording becomes a blob and reaches the disk, then all rows are written in
+one transaction, then the recording leaves the spool, and last the journal, which is what every retry starts from. Each
+step gives the same result when it is done again.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from store import sessions
+from store.blobs import Blobs
+from store.engine import Database, StoreAwayError
+from store.ingest import SessionErasedError, take_in
+from store.journals import NewRecording
+from store.keys import KeyShreddedError
+from store.recordings import blob_name
+from voice.desk.recordings import SealedRecording, read_recording
+from voice.desk.reports import JournalDigest, digest
+from voice.desk.spool import LeftBehind, Spool
+from voice.waist.journal import AnyRecord, Header, JournalDamagedError, open_records, read_header
+
+log = structlog.get_logger()
+
+SCAN_SECONDS = 5.0
+"""How often the spool is searched for calls whose worker died."""
+AT_ONCE = 2
+"""A long recording is in memory while it is taken in."""
+_AWAY_FIRST_SECONDS, _AWAY_MOST_SECONDS = 0.2, 5.0
+_TROUBLE_FIRST_SECONDS, _TROUBLE_MOST_SECONDS = 5.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A planned call that is over and of which its worker can say nothing more."""
+
+    tenant_id: UUID
+    session_id: UUID
+    reason: str
+    spare: bool
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A journal that could not be taken in, for another reason than a database that is away."""
+
+    delay: float
+    again_at: float
+
+
+class Ingestion:
+    """One per machine. Feed it with `call_closed` and `lose`; `run` does the work."""
+
+    def __init__(self, database: Database, blobs: Blobs, spool: Spool) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._spool = spool
+        self._wake = asyncio.Event()
+        self._lost: dict[UUID, LostCall] = {}
+        self._used: dict[UUID, UUID] = {}
+        self._troubles: dict[str, _Trouble] = {}
+        self.ingested = 0
+        """Calls taken in since the start."""
+        self.damaged = 0
+        """Journals or recordings set aside since the start: each wants an operator's eye."""
+
+    def call_closed(self) -> None:
+        """There is a journal to take in, now."""
+        self._wake.set()
+
+    def lose(self, call: LostCall) -> None:
+        """A call is over without having said so: its journal is taken in, or its row closed where it left none."""
+        self._lost[call.session_id] = call
+        self._wake.set()
+
+    def spare_used(self, tenant_id: UUID, session_id: UUID) -> None:
+        """A call is being answered with a plan made ahead, and counts from now on."""
+        self._used[session_id] = tenant_id
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work for ever. While the database is away, everything stays where it is."""
+        away_seconds = _AWAY_FIRST_SECONDS
+        while True:
+            try:
+                await self.scan()
+            except StoreAwayError:
+                log.warning("ingestion_waits", reason="the database is away", journals=len(list(self._due())))
+                await asyncio.sleep(away_seconds)
+                away_seconds = min(away_seconds * 2, _AWAY_MOST_SECONDS)
+                continue
+            away_seconds = _AWAY_FIRST_SECONDS
+            try:
+                async with asyncio.timeout(SCAN_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+
+    async def scan(self) -> None:
+        """Take in all that is over now.
+
+        Raises:
+            StoreAwayError: The database is away; what is left stays where it is.
+        """
+        for session_id, tenant_id in tuple(self._used.items()):
+            async with self._database.tenant(tenant_id) as store:
+                await sessions.use_spare(store, session_id)
+            self._used.pop(session_id, None)
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def one(session_id: str) -> None:
+            async with turn:
+                await self._try(session_id)
+
+        due = list(self._due())
+        outcomes = await asyncio.gather(*(one(session_id) for session_id in due), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        await self._close_lost()
+
+    def _due(self) -> Iterator[str]:
+        now = asyncio.get_running_loop().time()
+        for session_id in self._spool.session_ids():
+            trouble = self._troubles.get(session_id)
+            if trouble is None or trouble.again_at <= now:
+                yield session_id
+
+    async def _try(self, session_id: str) -> None:
+        try:
+            left = self._spool.claim(session_id)
+            if left is None:
+                return
+            with left:
+                await self._take(left)
+        except StoreAwayError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one call's trouble must not hold up the others'
+            self._note_trouble(session_id, error)
+        else:
+            self._troubles.pop(session_id, None)
+
+    async def _take(self, left: LeftBehind) -> None:
+        try:
+            content = await asyncio.to_thread(left.journal)
+            header = _own_header(content, left.session_id)
+            tenant_id, session_id = UUID(header.tenant_id), UUID(header.session_id)
+            async with self._database.tenant(tenant_id) as store:
+                data_key = await store.keys.unwrap_data_key(store, session_id, header.wrapped_data_key)
+        except (JournalDamagedError, KeyShreddedError) as error:
+            self._alarm("journal_set_aside", left.session_id, error)
+            await asyncio.to_thread(left.set_aside)
+            return
+        records, damage = await asyncio.to_thread(_readable, content, data_key)
+        if damage is not None:
+            self._alarm("journal_damaged", left.session_id, damage)
+            await asyncio.to_thread(left.keep_copy)
+        call = digest(header, records)
+        if call.arrived is None:
+            self._lost[session_id] = LostCall(tenant_id, session_id, "worker_lost", spare=False)
+        else:
+            recording = await asyncio.to_thread(self._put_recording, left, call, data_key)
+            try:
+                async with self._database.tenant(tenant_id) as store:
+                    await take_in(store, call.report(recording))
+            except SessionErasedError:
+                log.info("erased_call_discarded", session_id=left.session_id)
+                await asyncio.to_thread(self._blobs.delete, blob_name(tenant_id, session_id))
+        await asyncio.to_thread(left.discard)
+        self.ingested += 1
+        log.info("call_ingested", session_id=left.session_id, tenant_id=header.tenant_id)
+
+    def _put_recording(self, left: LeftBehind, call: JournalDigest, data_key: bytes) -> NewRecording | None:
+        """Bring the recording to the blobs, where it stays whatever happens to this process. Runs on a thread."""
+        descriptor = left.open_recording()
+        if descriptor is None:
+            return None
+        try:
+            if call.recording_refused:
+                return None
+            header = call.header
+            found = read_recording(
+                descriptor, data_key=data_key, tenant_id=header.tenant_id, session_id=header.session_id
+            )
+            if found is None:
+                return None
+            if found.damaged or call.recorded_from is None:
+                self._alarm("recording_damaged", left.session_id, None)
+                left.keep_copy()
+            if call.recorded_from is None or not found.samples:
+                return None
+            name = blob_name(UUID(header.tenant_id), UUID(header.session_id))
+            size = (
+                self._blobs.put_file(name, Path(f"/proc/self/fd/{descriptor}"))
+                if not found.recovered
+                else (_put_bytes(self._blobs, name, found))
+            )
+            return NewRecording(
+                blob=name, sealed_bytes=size, samples=found.samples, starts_at_sample=call.recorded_from
+            )
+        finally:
+            os.close(descriptor)
+
+    async def _close_lost(self) -> None:
+        for call in tuple(self._lost.values()):
+            if not self._spool.has(str(call.session_id)):
+                async with self._database.tenant(call.tenant_id) as store:
+                    if call.spare:
+                        await sessions.discard_session(store, call.session_id)
+                    else:
+                        await sessions.close_session(store, call.session_id, ended_by="system", end_reason=call.reason)
+            self._lost.pop(call.session_id, None)
+
+    def _note_trouble(self, session_id: str, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        before = self._troubles.get(session_id)
+        delay = min(before.delay * 2, _TROUBLE_MOST_SECONDS) if before else _TROUBLE_FIRST_SECONDS
+        self._troubles[session_id] = _Trouble(delay, now + delay)
+        log.warning("ingestion_failed", session_id=session_id, error=type(error).__name__, again_in_s=delay)
+
+    def _alarm(self, event: str, session_id: str, error: Exception | None) -> None:
+        self.damaged += 1
+        log.critical(event, session_id=session_id, error=type(error).__name__ if error else None)
+
+
+def _own_header(content: bytes, session_id: str) -> Header:
+    header = read_header(content)
+    try:
+        UUID(header.tenant_id)
+    except ValueError as error:
+        raise JournalDamagedError("the header names no tenant") from error
+    if header.session_id != session_id:
+        raise JournalDamagedError("the header is of another call")
+    return header
+
+
+def _readable(content: bytes, data_key: bytes) -> tuple[list[AnyRecord], Exception | None]:
+    """The records up to the first that cannot be read, and what was wrong with it."""
+    records: list[AnyRecord] = []
+    try:
+        for record in open_records(content, data_key):
+            records.append(record)  # noqa: PERF402 - what was read before an error is kept
+    except (JournalDamagedError, msgspec.MsgspecError) as error:
+        return records, error
+    return records, None
+
+
+def _put_bytes(blobs: Blobs, name: str, recording: SealedRecording) -> int:
+    descriptor = os.memfd_create("aitelier-recording")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(recording.sealed)
+        return blobs.put_file(name, Path(f"/proc/self/fd/{descriptor}"))
+    finally:
+        os.close(descriptor)
