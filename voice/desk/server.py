@@ -12,6 +12,8 @@ from uuid import UUID
 
 import structlog
 
+from store.engine import StoreAwayError
+from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.link import Link, MessageRefusedError
 from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession, LiveTurn
@@ -27,6 +29,7 @@ from voice.waist.messages import (
     AnyMessage,
     CallClosed,
     CallStateChanged,
+    ClipsWanted,
     Done,
     HangUpOrdered,
     LiveCallsListed,
@@ -77,6 +80,7 @@ class Desk:
         toolbox: Toolbox,
         ingestion: Ingestion,
         spool: Spool,
+        shelf: ClipShelf,
         trunks: Callable[[], Awaitable[tuple[TrunkTerms, ...]]],
     ) -> None:
         self._settings = settings
@@ -86,6 +90,7 @@ class Desk:
         self._ingestion = ingestion
         self._trunks = trunks
         self._spool = spool
+        self._shelf = shelf
         self._workers = Workers(self._worker_died)
         self._group: asyncio.TaskGroup | None = None
         self._being_taken_over: set[str] = set()
@@ -108,6 +113,7 @@ class Desk:
                 await servers.enter_async_context(server)
             servers.callback(self._workers.close)
             group.create_task(self._ingestion.run(), name="ingestion")
+            group.create_task(self._shelf.run(), name="clips")
             group.create_task(self._tidy(), name="tidy")
             self.ready.set()
             await asyncio.get_running_loop().create_future()  # for ever: cancelled from outside
@@ -271,12 +277,30 @@ class Desk:
         match message:
             case LiveCallsRequested(tenant_id=tenant_id):
                 return LiveCallsListed(calls=self.live.up(tenant_id))
+            case ClipsWanted(tenant_id=tenant_id):
+                return await self._prepare(tenant_id)
             case TrunksRequested():
                 return TrunksListed(trunks=await self._trunks())
             case HangUpOrdered() | TransferOrdered() | PauseOrdered() | ResumeOrdered():
                 return await self.order(message)
             case _:
                 raise MessageRefusedError(f"an operator may not ask {type(message).__name__}")
+
+    async def prepare(self) -> None:
+        """Render every sentence that a call may need, so that the first call already finds its clips.
+
+        Raises:
+            store.engine.StoreAwayError: The database is away.
+            voice.desk.clips.NoVoiceError: No voice can be reached.
+        """
+        await self._planner.prepare_all()
+
+    async def _prepare(self, tenant_id: str) -> Done:
+        try:
+            await self._planner.prepare(UUID(tenant_id))
+        except (NoVoiceError, StoreAwayError, ValueError) as error:
+            return Done(ok=False, why=type(error).__name__)
+        return Done(ok=True)
 
     async def order(self, order: Order) -> Done:
         """Pass a command to the worker that has the call."""

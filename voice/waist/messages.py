@@ -184,6 +184,12 @@ class LiveCallsListed(Message, frozen=True, kw_only=True):
     calls: tuple[LiveCall, ...]
 
 
+class ClipsWanted(Message, frozen=True, kw_only=True):
+    """A wording was saved: render what this tenant's calls may have to say. Answered by `Done`."""
+
+    tenant_id: str
+
+
 class TrunksRequested(Message, frozen=True, kw_only=True):
     """Which trunks may send calls? Answered by `TrunksListed`."""
 
@@ -226,6 +232,7 @@ AnyMessage = (
     | Done
     | LiveCallsRequested
     | LiveCallsListed
+    | ClipsWanted
     | TrunksRequested
     | TrunksListed
 )
