@@ -8,7 +8,7 @@ import contextlib
 import ssl
 import time
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class CallResult:
             file.writeframes(self.heard)
 
 
-Speak = Callable[[str], bytes]
+Speak = Callable[[str], Awaitable[bytes]]
 """Text to 16-bit PCM, mono, 8,000 samples a second."""
 Show = Callable[[str, str], None]
 """Told what happens: (what, detail), such as ("said", "hello")."""
@@ -121,7 +121,7 @@ async def _converse(dialog: Dialog, steps: Sequence[Step], speak: Speak, show: S
         if dialog.ended.is_set():
             return
         if what == "say":
-            sound.say(await asyncio.to_thread(speak, detail))
+            sound.say(await speak(detail))
         elif what == "wave":
             sound.say(await asyncio.to_thread(read_wave, Path(detail)))
         elif what == "key":
