@@ -64,15 +64,25 @@ class Line(Protocol):
     """User part of From or P-Asserted-Identity; None when withheld. A claim, never a proof."""
     trunk: str
     """Id of the trunk the call came through, "loopback" for none."""
-    playout: Playout
-    transport: BaseTransport
-    """pipecat's way to the same sound: its input pushes one `InputAudioRawFrame` a tick; its output gives each
-    `TTSAudioRawFrame` whole to `playout.say` under the item in `context_id`, calls `finish` for the item of a
-    `TTSStoppedFrame`, and `flush` on an `InterruptionFrame`. `frame.interruptible` is passed on."""
+    media_lost_seconds: float
+    """No RTP from the caller for so long is reported as `MediaLost`. Set by the call."""
     on_event: Callable[[LineEvent], None]
     """Set by the call; called on the loop's thread, in order. Until it is set, events wait."""
     on_tick: Callable[[bytes, bytes], None] | None
     """Set by the call; gets (caller's frame, our frame) of each tick on the loop's thread, as the line carried them."""
+
+    @property
+    def playout(self) -> Playout:
+        """What the caller is going to hear."""
+
+    @property
+    def transport(self) -> BaseTransport:
+        """pipecat's way to the same sound.
+
+        Its input pushes one `InputAudioRawFrame` a tick; its output gives each `TTSAudioRawFrame` whole to
+        `playout.say` under the item in `context_id`, calls `finish` for the item of a `TTSStoppedFrame`, and `flush`
+        on an `InterruptionFrame`. `frame.interruptible` is passed on.
+        """
 
     def ring(self) -> None:
         """Send 180."""

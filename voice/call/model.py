@@ -104,6 +104,12 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         self._transcript = transcript
         self._watcher = watcher
         self._silence_seconds = silence_seconds
+        turns = terms.turn_detection
+        by_server = turns.kind == "server_vad"
+        self._padding_ms = turns.prefix_padding_ms if by_server else 0
+        """The server counts so much before the caller's first sound as part of a turn ..."""
+        self._quiet_ms = turns.silence_ms if by_server else 0
+        """... and so much quiet behind the last."""
         self._opening = ""
         self._opened = False
         """The model has spoken, so it needs no opening."""
@@ -397,17 +403,18 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         self.caller_speaking = True
         if self._response is None:
             self._asked_at = None  # what was owed is overtaken by what the caller says now
-        self._transcript.caller_started(event["item_id"], self._line_ms(event["audio_start_ms"]))
+        self._transcript.caller_started(event["item_id"], self._line_ms(event["audio_start_ms"] + self._padding_ms))
         self._watcher.caller_spoke()
         await self.broadcast_interruption()  # type: ignore[no-untyped-call]  # pipecat leaves it unannotated
         await self.broadcast_frame(UserStartedSpeakingFrame)
 
     async def _on_caller_stopped(self, event: Event) -> None:
-        ago_ms = self._link.appended_ms - event["audio_end_ms"]
+        end_ms = event["audio_end_ms"] - self._quiet_ms
+        ago_ms = self._link.appended_ms - end_ms
         self._caller_stopped_at = time.monotonic() - ago_ms / 1000
         self.caller_speaking = False
         self._asked_at = time.monotonic()
-        self._transcript.caller_stopped(event["item_id"], self._line_ms(event["audio_end_ms"]))
+        self._transcript.caller_stopped(event["item_id"], self._line_ms(end_ms))
         self._watcher.caller_spoke()
         await self.broadcast_frame(UserStoppedSpeakingFrame)
 

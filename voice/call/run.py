@@ -165,6 +165,7 @@ class Call:
             records.LatencyMeasured(at_ms=self._log.at_ms, what="plan_granted", took_ms=float(self._log.at_ms))
         )
         line.on_tick = self._tick
+        line.media_lost_seconds = plan.limits.media_lost_seconds
         self._known(self)
         self.happened(flow.PlanGranted())
 
