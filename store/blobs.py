@@ -1,12 +1,13 @@
 """Objects: sealed recordings and the like, in a folder or in an object store. Everything in here is ciphertext."""
 
+import io
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9._-]*)*")
 
@@ -23,6 +24,9 @@ class Blobs(Protocol):
 
     def put_file(self, name: str, source: Path) -> int:
         """Keep a copy of the file under this name, whole or not at all, replacing what was there; its bytes."""
+
+    def put(self, name: str, content: bytes) -> int:
+        """The same for content in memory."""
 
     def read_at(self, name: str, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset`, fewer at the end. Raises `BlobMissingError`."""
@@ -46,11 +50,19 @@ class FolderBlobs:
 
     def put_file(self, name: str, source: Path) -> int:
         """See `Blobs`. On return the object has reached the disk."""
+        with source.open("rb") as original:
+            return self._keep(name, original)
+
+    def put(self, name: str, content: bytes) -> int:
+        """See `Blobs`. On return the object has reached the disk."""
+        return self._keep(name, io.BytesIO(content))
+
+    def _keep(self, name: str, original: BinaryIO) -> int:
         target = self._path(name)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".", dir=target.parent)
         try:
-            with os.fdopen(handle, "wb") as copy, source.open("rb") as original:
+            with os.fdopen(handle, "wb") as copy:
                 shutil.copyfileobj(original, copy, 1 << 20)
                 copy.flush()
                 os.fsync(copy.fileno())
