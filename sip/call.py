@@ -162,7 +162,7 @@ class PhoneLine:
     def statistics(self) -> LineStatistics | None:
         """Quality so far, over all streams of the call; None before there was sound."""
         totals = self._totals()
-        if not totals.streams:
+        if not totals.received:
             return None
         return LineStatistics(
             codec=self._codec,

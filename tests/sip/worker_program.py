@@ -5,6 +5,7 @@ standard output, and every line of standard input is a command, `{"line": n, "do
 """
 
 import asyncio
+import gc
 import json
 import math
 import resource
@@ -18,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from sip.call import PhoneLine
+from sip.dialog import SipCall
 from sip.endpoint import Endpoint
 from sip.settings import WorkerSettings
 
@@ -33,7 +35,7 @@ def tell(**what: object) -> None:
 class Program:
     def __init__(self, arguments: dict[str, str]) -> None:
         self.settings = WorkerSettings(
-            index=3,
+            index=int(arguments.get("index", "3")),
             rtp_first_port=int(arguments["rtp"]),
             rtp_last_port=int(arguments["rtp"]) + 39,
             edge_address=("127.0.0.1", int(arguments.get("edge", "0"))),
@@ -109,6 +111,11 @@ class Program:
     async def command(self, what: dict[str, object]) -> None:
         if what["do"] == "stop":
             self.ended.set()
+        elif what["do"] == "count":
+            stack_objects = sum(type(thing) is SipCall for thing in gc.get_objects())
+            tell(event="count", stack_objects=stack_objects, lines=len(self.lines), tasks=len(asyncio.all_tasks()))
+        elif what["do"] == "drain":
+            self.endpoint.drain()
         elif what["do"] == "usage":
             usage = resource.getrusage(resource.RUSAGE_SELF)
             tell(event="usage", cpu_s=usage.ru_utime + usage.ru_stime, at=time.monotonic())
@@ -147,7 +154,7 @@ class Program:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        endpoint = Endpoint(self.settings, self.take)
+        endpoint = self.endpoint = Endpoint(self.settings, self.take)
         endpoint.start()
 
         def read() -> None:
