@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.launch import Launch
+from scripts.ports import free_port
 from scripts.privileges import Account
 from scripts.settings import SettingError, Settings
 from sip.control import CONTROL_NAME, CertificatesRenewed, ControlSender, DrainOrdered, WorkerDied
@@ -37,6 +38,7 @@ class Board:
         self.account = account
         self.slots = slots
         """Calls that one worker can carry."""
+        self.public_address = public_address(launch.settings)
         self.edge = ControlSender(RUN / CONTROL_NAME)
         self.edge_port = free_port(socket.SOCK_DGRAM)
         """Where workers reach the edge: fixed, so that calls survive the edge's restart."""
@@ -47,8 +49,8 @@ class Board:
 
     @property
     def rehearsal_url(self) -> str:
-        """The local speech and model server, as an OpenAI-compatible address."""
-        return f"http://127.0.0.1:{self.rehearsal_port}/v1"
+        """The local speech and model server; its API is below /v1."""
+        return f"http://127.0.0.1:{self.rehearsal_port}"
 
     @property
     def workers(self) -> int:
@@ -57,7 +59,7 @@ class Board:
         return needed + max(1, math.ceil(needed / 5))
 
     def rtp_range(self, index: int, generation: int) -> RtpRange:
-        """RTP ports of a worker: its own part, of which each generation uses the half its predecessor did not.
+        """RTP ports of one worker: of its own part, the half that its predecessor did not use.
 
         The callers of a worker that died go on sending to its ports for a while.
         """
@@ -71,12 +73,11 @@ class Board:
         ports = self.rtp_range(0, 0)
         needed = self.slots * PORTS_PER_CALL
         if ports.last - ports.first + 1 < needed:
-            total = 2 * self.workers * needed + 2
+            total, lowest = 2 * self.workers * needed + 2, self.settings.rtp_first_port
             raise SettingError(
                 "RTP_PORTS",
                 f"holds too few ports for {self.settings.max_calls} calls",
-                f"Give {total} ports, such as {self.settings.rtp_first_port}-{self.settings.rtp_first_port + total - 1},"
-                " or lower AITELIER_MAX_CALLS",
+                f"Give {total} ports, such as {lowest}-{lowest + total - 1}, or lower AITELIER_MAX_CALLS",
             )
 
     # --- orders to the edge, given by the supervisor -----------------------------------------------------------------
@@ -94,8 +95,18 @@ class Board:
         self.edge.send(WorkerDied(index=index))
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    """A port on loopback that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def public_address(settings: Settings) -> str | None:
+    """The literal address that callers are told to send sound to; None: the one it is received on.
+
+    Raises:
+        SettingError: The public host's name has no address.
+    """
+    if settings.public_host is None:
+        return None
+    try:
+        found = socket.getaddrinfo(settings.public_host, None, socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise SettingError(
+            "PUBLIC_HOST", f"{settings.public_host} has no IPv4 address", "Give a name that resolves, or the address"
+        ) from error
+    return str(found[0][4][0])

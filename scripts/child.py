@@ -25,6 +25,10 @@ EXIT_UNUSABLE: Final = 78
 """EX_CONFIG of sysexits.h: starting again would not help, a setting must change."""
 
 
+class CannotStartError(Exception):
+    """A process cannot do its work until something is changed; names what and how."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a process tells the supervisor once it does its work."""
 
@@ -47,6 +51,10 @@ class Child:
     def ready(self, *lines: str) -> None:
         """Tell the supervisor that the work has begun. Once."""
         os.write(self._ready_fd, msgspec.json.encode(Facts(lines=lines)))
+        self.forget_ready()
+
+    def forget_ready(self) -> None:
+        """Leave it to another process of this role to say so."""
         os.close(self._ready_fd)
 
     def run(self, main: Callable[[], Awaitable[None]]) -> int:
@@ -57,6 +65,12 @@ class Child:
 
         asyncio.run(whole())
         return 0
+
+
+async def told_when(ready: asyncio.Event, child: Child, lines: Callable[[], tuple[str, ...]] = tuple) -> None:
+    """Tell the supervisor once `ready` is set."""
+    await ready.wait()
+    child.ready(*lines())
 
 
 Run = Callable[[Child], int]
@@ -72,7 +86,11 @@ class Role:
     stage: int
     """When it is stopped: the lowest stage first."""
     grace_s: float
-    """How long it may take to end after SIGTERM."""
+    """How long it may take to end after the signal."""
+    ended_by: signal.Signals = signal.SIGTERM
+    """What tells it to end."""
+    dies_by: signal.Signals = signal.SIGKILL
+    """What it gets from the kernel when the supervisor is gone."""
     index: int = 0
     trusted: bool = False
     """Whether it may read the secrets."""
@@ -140,14 +158,21 @@ def _be(role: Role, *, generation: int, parent: int, secrets_fd: int, ready_fd: 
         if role.becomes is not None:
             privileges.become(role.becomes)
         privileges.harden(role.name)
-        privileges.die_with_parent(parent)
+        privileges.die_with_parent(parent, role.dies_by)
         gc.enable()
         logs.name_process(role.name)
         secrets = secrets_channel.take(secrets_fd) if role.trusted else Secrets()
         status = role.run(Child(role.name, role.index, generation, secrets, ready_fd))
-    except SettingError as error:
+    except (SettingError, CannotStartError) as error:
         log.error("process_cannot_start", why=str(error))  # noqa: TRY400  # the place in our code does not help the user
         status = EXIT_UNUSABLE
+    except BaseExceptionGroup as group:
+        unusable, others = group.split((SettingError, CannotStartError))
+        for reason in unusable.exceptions if unusable is not None else ():
+            log.error("process_cannot_start", why=str(reason))  # noqa: TRY400  # as above
+            status = EXIT_UNUSABLE
+        if others is not None:
+            log.exception("process_failed")
     except KeyboardInterrupt:
         status = 130
     except SystemExit as leaving:

@@ -31,7 +31,7 @@ PERSONAL_KEYS: Final = frozenset(
 
 _SIP_USER = re.compile(r"(sips?:|tel:)[^\s@>;]+", re.IGNORECASE)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
-_DIGITS = re.compile(r"(?<![\w.:-])\+?\d[\d ()/-]{4,}\d(?![\w.:-])")
+_DIGITS = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d\b)\+?\d[\d ()/-]{4,}\d(?![\w.:-])")
 _QUOTED = re.compile(r"""("[^"]*"|'[^']*'|\{.*\}|\[.*\])""", re.DOTALL)
 _LONGEST_FOREIGN = 160
 
@@ -73,7 +73,9 @@ def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -
         error = sys.exc_info()[1] if wanted else None
     if error is not None:
         event["error_type"] = type(error).__qualname__
-        event["error"] = scrub_foreign(str(error))
+        # A mistake in the program names parts of the program, which are needed to find it; all others may quote data.
+        quotes_code = isinstance(error, TypeError | AttributeError | NameError | ImportError | NotImplementedError)
+        event["error"] = scrub(str(error)) if quotes_code else scrub_foreign(str(error))
         event["at"] = _places(error.__traceback__)
         cause = error.__cause__ or error.__context__
         if cause is not None:
@@ -176,5 +178,5 @@ def set_up(*, as_json: bool | None = None) -> None:
 
 
 def name_process(name: str) -> None:
-    """Put the process's name on every line it will write."""
-    structlog.contextvars.bind_contextvars(process=name)
+    """Put the name of this part of the server on every line it will write."""
+    structlog.contextvars.bind_contextvars(part=name)

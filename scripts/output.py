@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Final
 
+import msgspec
 import structlog
 
 from scripts.logs import scrub_foreign
@@ -56,9 +57,20 @@ class Output:
         text = line.decode(errors="replace").rstrip()
         if not text:
             return
-        self.last_line = text[:500]
+        self.last_line = _in_short(text)
         if self._as_json and not text.startswith("{"):
-            log.warning("process_output", of=self._process, line=scrub_foreign(text))
+            say = log.info if " LOG: " in text else log.warning  # PostgreSQL's way to say that all is well
+            say("process_output", of=self._process, line=scrub_foreign(text))
         else:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+
+def _in_short(line: str) -> str:
+    """A line for people: of a JSON line only what happened."""
+    try:
+        said = msgspec.json.decode(line, type=dict[str, object])
+    except msgspec.MsgspecError:
+        return scrub_foreign(line)
+    wanted = ("event", "why", "error_type", "error", "cause")
+    return ": ".join(str(said[key]) for key in wanted if said.get(key))[:300]

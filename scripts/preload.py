@@ -73,10 +73,10 @@ def _import(name: str) -> ModuleType | None:
 
 
 class LateImports(MetaPathFinder):
-    """Asked when nobody else found a module: says so, for a module that is merely out of reach looks like a missing one."""
+    """Asked when nobody else found a module: says so, for one that is merely out of reach looks like a missing one."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None, /
     ) -> importlib.machinery.ModuleSpec | None:
         """Log the name; finds nothing."""
         if path is not None or "." not in fullname:

@@ -1,23 +1,16 @@
-"""What each process runs. The rooms meet here and nowhere else."""
+"""Every process of a server: what it runs, what it needs, who it is, and when it ends."""
 
-import asyncio
-import contextlib
 import functools
-import signal
-from collections.abc import Callable, Coroutine
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import structlog
-
-from admin.app import make_app
-from admin.server import AdminServer
-from admin.settings import AdminSettings
-from scripts import figures
-from scripts.board import RUN, Board
-from scripts.child import Child, Role
-
-log = structlog.get_logger()
+from scripts.board import Board
+from scripts.child import Role
+from scripts.run_admin import run_admin
+from scripts.run_database import run_database
+from scripts.run_desk import run_desk
+from scripts.run_rehearsal import run_rehearsal
+from scripts.run_sip import run_edge, run_worker
+from store.postgres import STOP_SIGNAL
 
 # Stages of a stop: calls end first, and what they need to end well lasts longest.
 CALLS: Final = 0
@@ -26,10 +19,17 @@ DESK: Final = 2
 SPEECH: Final = 3
 DATABASE: Final = 4
 
+AFTER_DRAIN_S: Final = 15.0
+"""For goodbyes to play out and journals to be closed, once the drain's time is up."""
+
 
 def roles_of(board: Board) -> list[Role]:
-    """All processes of this server."""
+    """All processes of this server, in the order in which they are started."""
     roles: list[Role] = []
+    if "calls" in board.roles and board.settings.database_is_embedded:
+        roles.append(_database(board))
+    if "calls" in board.roles:
+        roles += _calls(board)
     if "admin" in board.roles:
         roles.append(
             Role(
@@ -44,54 +44,57 @@ def roles_of(board: Board) -> list[Role]:
     return roles
 
 
-async def until_terminated(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends or SIGTERM cancels it."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(work)
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def told_when_ready(child: Child, ready: asyncio.Event, lines: Callable[[], tuple[str, ...]]) -> None:
-    """Tell the supervisor once the role has said that it is ready."""
-    await ready.wait()
-    child.ready(*lines())
-
-
-def run_admin(board: Board, child: Child) -> int:
-    """The web admin's process."""
-    settings = board.settings
-    app = make_app(
-        functools.partial(figures.parts_ready, RUN),
-        {
-            "edge": functools.partial(figures.edge_figures, RUN),
-            "desk": functools.partial(figures.desk_figures, RUN),
-            "supervisor": functools.partial(figures.process_figures, RUN),
-        }
-        if "calls" in board.roles
-        else {"supervisor": functools.partial(figures.process_figures, RUN)},
+def _database(board: Board) -> Role:
+    return Role(
+        name="database",
+        run=functools.partial(run_database, board),
+        stage=DATABASE,
+        grace_s=20.0,
+        ended_by=STOP_SIGNAL,
+        dies_by=STOP_SIGNAL,
+        remedy="Look for PostgreSQL's own lines above; check that the disk is not full",
     )
-    server = AdminServer(
-        AdminSettings(
-            bind=settings.admin_bind,
-            port=settings.admin_port,
-            tls_certificate=_path(settings.tls_cert),
-            tls_key=_path(settings.tls_key),
+
+
+def _calls(board: Board) -> list[Role]:
+    embedded = ("database",) if board.settings.database_is_embedded else ()
+    roles = [
+        Role(
+            name="rehearsal",
+            run=functools.partial(run_rehearsal, board),
+            stage=SPEECH,
+            grace_s=3.0,
+            remedy="Reinstall: remove .venv and run scripts/serve",
         ),
-        app,
-    )
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, server.stop)
-        loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(told_when_ready(child, server.ready, lambda: (f"Admin  {server.url}",)), name="ready")
-            await server.run()
-
-    return child.run(main)
-
-
-def _path(name: str | None) -> Path | None:
-    return Path(name) if name is not None else None
+        Role(
+            name="desk",
+            run=functools.partial(run_desk, board),
+            stage=DESK,
+            grace_s=10.0,
+            trusted=True,
+            needs=(*embedded, "rehearsal"),
+            remedy="Check the database, AITELIER_DATABASE_URL and AITELIER_MASTER_KEY",
+        ),
+        Role(
+            name="edge",
+            run=functools.partial(run_edge, board),
+            stage=DOORS,
+            grace_s=3.0,
+            remedy="Check AITELIER_SIP_BIND, AITELIER_SIP_PORT, AITELIER_SIP_TLS_PORT and the certificate",
+        ),
+    ]
+    roles += [
+        Role(
+            name=f"worker-{index}",
+            index=index,
+            run=functools.partial(run_worker, board),
+            stage=CALLS,
+            grace_s=board.drain_s + AFTER_DRAIN_S,
+            becomes=board.account,
+            needs=("edge",),
+            remedy="Check AITELIER_RTP_PORTS, and the disk under the home folder",
+            died=functools.partial(board.worker_died, index),
+        )
+        for index in range(board.workers)
+    ]
+    return roles

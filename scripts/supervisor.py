@@ -131,7 +131,7 @@ class Supervisor:
             now = time.monotonic()
             for post in self._posts.values():
                 if post.process is not None and post.kill_at is not None:
-                    self._signal(post, signal.SIGTERM)
+                    self._signal(post, post.role.ended_by)
                     post.kill_at = min(post.kill_at, now + AT_ONCE_S)
         self._advance()
 
@@ -273,7 +273,7 @@ class Supervisor:
             self._stage = min(later)
             for post in self._posts.values():
                 if post.role.stage == self._stage and post.process is not None:
-                    self._signal(post, signal.SIGTERM)
+                    self._signal(post, post.role.ended_by)
                     post.kill_at = time.monotonic() + (AT_ONCE_S if self._at_once else post.role.grace_s)
 
     def _signal(self, post: _Post, number: signal.Signals) -> None:

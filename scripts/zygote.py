@@ -8,10 +8,9 @@ from pathlib import Path
 import structlog
 
 from scripts import logs, privileges
-from scripts.board import Board
 from scripts.home import Home
 from scripts.launch import Launch, told
-from scripts.processes import roles_of
+from scripts.preload import preload
 from scripts.settings import SettingError
 from scripts.status import write_status
 from scripts.supervisor import Supervisor
@@ -50,8 +49,14 @@ def serve(launch: Launch, *, as_json: bool) -> int:
     privileges.adopt_orphans()
     # A Ctrl-C while we import must not leave half a server.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    board = Board(launch, account, slots=4)
+    # Not before: what is imported here is heavy, and some of it speaks while it is imported.
+    from scripts.board import Board  # noqa: PLC0415
+    from scripts.processes import roles_of  # noqa: PLC0415
+    from sip.build import calls_per_worker  # noqa: PLC0415
+
+    board = Board(launch, account, slots=calls_per_worker())
     board.check()
+    preload()
     supervisor = Supervisor(
         roles_of(board),
         secrets_fd=launch.secrets_fd,

@@ -38,6 +38,8 @@ CALLS_PER_COLLECTION = 8
 """A finished call leaves some 0.2 MB of cycles; after so many a worker that has no call takes 20 ms to free them."""
 QUIET_BEFORE_COLLECTION_S = 1.0
 _NEVER = 1_000_000
+CALLS_ASKED_FOR = 1_000
+"""The library cuts it down to what it was built for."""
 
 CODECS = {"PCMU": 200, "PCMA": 199, "G722": 198}
 """By priority; all others are off."""
@@ -105,7 +107,7 @@ class Endpoint:
         stack.libStart()
         stack.audDevManager().setNullDev()
         _choose_codecs(stack)
-        self.max_calls = _max_calls()
+        self.max_calls = calls_allowed()
         clock = MediaClock(self._loop)
         self._free_ports, self.frames_in_place = make_ports(self.max_calls, clock)
         if not self.frames_in_place:
@@ -266,7 +268,7 @@ def _stack_config() -> Any:
     config.logConfig.level = config.logConfig.consoleLevel = 0
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = True
-    config.uaConfig.maxCalls = 1_000  # the library cuts it down to what it was built for
+    config.uaConfig.maxCalls = CALLS_ASKED_FOR
     config.uaConfig.userAgent = "Aitelier"
     media = config.medConfig
     media.threadCnt = 1
@@ -305,7 +307,8 @@ def _choose_codecs(stack: Any) -> None:
         stack.codecSetPriority(codec.codecId, CODECS.get(codec.codecId.split("/")[0], 0))
 
 
-def _max_calls() -> int:
+def calls_allowed() -> int:
+    """Calls that the library, once it is up, can carry at once."""
     library = ctypes.PyDLL(sys.modules[pj.Call.__module__]._pjsua2.__file__)  # noqa: SLF001  # where the C functions are
     count = library.pjsua_call_get_max_count
     count.restype = ctypes.c_uint

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 from uuid_utils.compat import uuid7
 
 from store.engine import Platform
@@ -55,6 +55,11 @@ async def create(
         )
     )
     return trunk
+
+
+async def remove(store: TenantStore, trunk_id: UUID) -> bool:
+    """Take no further calls from a carrier; False when this tenant has no such trunk."""
+    return await store.change(delete(TrunkTable).where(col(TrunkTable.id) == trunk_id)) > 0
 
 
 async def all_of(store: TenantStore) -> tuple[Trunk, ...]:

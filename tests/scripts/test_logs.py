@@ -49,7 +49,7 @@ def test_three_libraries_write_one_stream_of_json(lines: list[dict[str, object]]
     """Lines of structlog, logging, loguru and warnings all name process, call and tenant; chatter is left out."""
     assert [line["event"] for line in lines] == ["call_answered", "library", "library", "library", "plan_failed"]
     for line in lines:
-        assert (line["process"], line["call"], line["tenant"]) == ("worker-1", "c-1", "t-1")
+        assert (line["part"], line["call"], line["tenant"]) == ("worker-1", "c-1", "t-1")
         assert str(line["timestamp"]).endswith("Z")
         assert line["level"] in {"info", "warning", "error"}
 

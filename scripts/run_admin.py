@@ -1,0 +1,49 @@
+"""The web admin's process."""
+
+import asyncio
+import functools
+import signal
+from pathlib import Path
+
+from admin.app import Figures, make_app
+from admin.server import AdminServer
+from admin.settings import AdminSettings
+from scripts import figures
+from scripts.board import RUN, Board
+from scripts.child import CannotStartError, Child, told_when
+
+
+def run_admin(board: Board, child: Child) -> int:
+    """Serve health, readiness and figures until told to end."""
+    settings = board.settings
+    gather: dict[str, Figures] = {"supervisor": functools.partial(figures.process_figures, RUN)}
+    if "calls" in board.roles:
+        gather["edge"] = functools.partial(figures.edge_figures, RUN)
+        gather["desk"] = functools.partial(figures.desk_figures, RUN)
+    server = AdminServer(
+        AdminSettings(
+            bind=settings.admin_bind,
+            port=settings.admin_port,
+            tls_certificate=Path(settings.tls_cert) if settings.tls_cert is not None else None,
+            tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
+        ),
+        make_app(functools.partial(figures.parts_ready, RUN), gather),
+    )
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, server.stop)
+        loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}",)))
+            try:
+                await server.run()
+            except OSError as error:
+                raise CannotStartError(
+                    f"AITELIER_ADMIN_PORT: {settings.admin_bind} port {settings.admin_port} cannot be used"
+                    f" ({error.strerror}). Set another port, or stop what uses it"
+                ) from error
+            finally:
+                telling.cancel()
+
+    return child.run(main)

@@ -1,0 +1,146 @@
+"""The process of the desk: the trusted side of all calls of this machine."""
+
+import asyncio
+import contextlib
+import functools
+import signal
+from pathlib import Path
+
+import structlog
+
+from scripts.board import RUN, SPOOL, Board
+from scripts.child import CannotStartError, Child, told_when
+from scripts.cli_store import store_settings
+from scripts.settings import REHEARSAL_KEY, Secrets, Settings
+from scripts.trunk_list import publish_trunks
+from sip.control import CONTROL_NAME, ControlSender
+from store import numbers, seed, tenants, trunks
+from store.blobs import FolderBlobs
+from store.engine import Database
+from store.migrate import MigrationError, migrate
+from voice.desk.clips import ClipShelf, NoVoiceError
+from voice.desk.ingest import Ingestion
+from voice.desk.plans import Planner
+from voice.desk.server import Desk
+from voice.desk.settings import DeskSettings, ModelEndpoint
+from voice.desk.spool import Spool
+from voice.desk.tokens import TokenMint
+from voice.desk.toolbox import Toolbox
+from voice.waist.messages import TrunkTerms
+
+log = structlog.get_logger()
+
+_NUMBERS_SHOWN = 3
+
+
+def desk_settings(board: Board, secrets: Secrets) -> DeskSettings:
+    """What the desk is told."""
+    local = ModelEndpoint(
+        base_url=f"{board.rehearsal_url}/v1",
+        api_key=REHEARSAL_KEY,
+        realtime_model="rehearsal",
+        speech_voice="espeak:",
+    )
+    key = secrets.openai_api_key
+    model = (
+        local
+        if board.settings.model_is_rehearsal
+        else ModelEndpoint(
+            base_url=board.settings.openai_base_url,
+            api_key=key.reveal() if key is not None else REHEARSAL_KEY,
+            realtime_model=board.settings.openai_model,
+        )
+    )
+    return DeskSettings(
+        home=Path(),
+        run=RUN,
+        model=model,
+        local_speech=local,
+        worker_group=board.account.gid if board.account is not None else None,
+    )
+
+
+def run_desk(board: Board, child: Child) -> int:
+    """Bring the store up to date, then serve workers and operators until told to end."""
+
+    async def main() -> None:
+        serving = asyncio.ensure_future(_serve(board, child))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    return child.run(main)
+
+
+async def _serve(board: Board, child: Child) -> None:
+    settings = desk_settings(board, child.secrets)
+    stored = store_settings(board.settings, child.secrets)
+    try:
+        await migrate(stored)
+    except MigrationError as error:
+        raise CannotStartError(f"AITELIER_DATABASE_URL: {error}") from error
+    async with contextlib.AsyncExitStack() as opened:
+        database = await Database.open(stored)
+        opened.push_async_callback(database.close)
+        if await seed.seed_demo(database) is not None:
+            log.info("demo_seeded")
+        shelf = await opened.enter_async_context(
+            ClipShelf(settings.clips, better=settings.model, local=settings.local_speech)
+        )
+        mint = await opened.enter_async_context(TokenMint(settings.model))
+        toolbox = Toolbox()
+        planner = Planner(database, shelf, toolbox, settings.model)
+        try:
+            await planner.prepare_all()
+        except NoVoiceError as error:
+            # The desk answers all the same: clips are tried again when a call needs them.
+            log.error("clips_missing", error=str(error))  # noqa: TRY400  # where is known
+        spool = Spool(SPOOL)
+        desk = Desk(
+            settings,
+            planner=planner,
+            mint=mint,
+            toolbox=toolbox,
+            ingestion=Ingestion(database, FolderBlobs(stored.blobs), spool),
+            spool=spool,
+            shelf=shelf,
+            trunks=functools.partial(trunk_terms, database),
+        )
+        lines = await ring_lines(board.settings, database)
+        edge = ControlSender(RUN / CONTROL_NAME)
+        opened.callback(edge.close)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(told_when(desk.ready, child, lambda: lines), name="ready")
+            group.create_task(publish_trunks(RUN, functools.partial(trunk_terms, database), edge), name="trunks")
+            await desk.run()
+
+
+async def trunk_terms(database: Database) -> tuple[TrunkTerms, ...]:
+    """Every tenant's trunks, as the edge has to know them."""
+    async with database.platform() as platform:
+        return tuple(
+            TrunkTerms(
+                id=str(trunk.id),
+                networks=trunk.networks,
+                transports=trunk.transports,
+                srtp=trunk.srtp,
+                min_tls=trunk.min_tls,
+            )
+            for trunk in await trunks.all_trunks(platform)
+        )
+
+
+async def ring_lines(settings: Settings, database: Database) -> tuple[str, ...]:
+    """What a newcomer may ring: names before numbers, which softphones find easier to dial."""
+    called: list[str] = []
+    async with database.platform() as platform:
+        found = await tenants.all_tenants(platform)
+    for tenant in found:
+        async with database.tenant(tenant.id) as store:
+            called += [number.called for number in await numbers.all_numbers(store)]
+    host = settings.public_host or {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.sip_bind, settings.sip_bind)  # noqa: S104  # compared
+    port = "" if settings.sip_port == 5060 else f":{settings.sip_port}"
+    addresses = [f"sip:{user}@{f'[{host}]' if ':' in host else host}{port}" for user in sorted(called, reverse=True)]
+    if not addresses:
+        return ("Ring   nothing yet: aitelier numbers add",)
+    return tuple(f"Ring   {address}" for address in addresses[:_NUMBERS_SHOWN])
