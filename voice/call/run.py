@@ -120,7 +120,6 @@ class Call:
 
     async def _fetch_plan(self) -> None:
         line = self._line
-        self._log.note(records.SipMessageSeen(at_ms=0, direction="in", summary="INVITE"))
         ringing = asyncio.get_running_loop().call_later(RING_AFTER_SECONDS, line.ring)
         try:
             answer = await self._means.desk.plan(

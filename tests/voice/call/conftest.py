@@ -2,11 +2,12 @@
 
 import asyncio
 import audioop
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,7 +22,7 @@ from voice.call.recording_sink import recording_key
 from voice.rehearsal.script import Script
 from voice.rehearsal.server import RehearsalServer
 from voice.waist.journal import AnyRecord, open_records
-from voice.waist.messages import PlanGranted
+from voice.waist.messages import PlanGranted, TurnHeard
 from voice.waist.plan import CallPlan
 
 R = TypeVar("R")
@@ -65,6 +66,18 @@ class World:
         self.lines.append(line)
         self.office.take(line)
         return line
+
+    def said(self, state: str) -> bool:
+        """Whether some call has told the desk that it entered this state."""
+        return any(getattr(told, "state", None) == state for told in self.desk.told)
+
+    def use_ear(self, url: str) -> None:
+        """Have calls that come in from now on use this speech server."""
+        self.office._means = dataclasses.replace(self.office._means, speech_url=url)
+
+    def turns(self) -> int:
+        """Turns that the desk was told of so far."""
+        return len(self.desk.told_of(TurnHeard))
 
     async def ended(self, line: LocalLine, plan: CallPlan, *, hang_up: bool = False) -> Left:
         """Wait for the call's end, or bring it about, and read what it left."""
@@ -138,8 +151,15 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     assert not left_over
 
 
+class Scripted(Protocol):
+    """Starts a rehearsal server with a script."""
+
+    async def __call__(self, script: Script) -> RehearsalServer:
+        """The server; it ends with the test."""
+
+
 @pytest.fixture
-async def scripted(world: World) -> AsyncIterator[Callable[[Script], Any]]:
+async def scripted(world: World) -> AsyncIterator[Scripted]:
     """Start a rehearsal server with a script; it ends with the test."""
     servers: list[RehearsalServer] = []
 
