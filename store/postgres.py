@@ -51,7 +51,7 @@ _PARAMETERS = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
 }
-_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_UNSAFE = {"fsync": "off", "full_page_writes": "off"}
 
 
 def prepare(home: Path, *, fsync: bool = True) -> None:

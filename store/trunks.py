@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -78,5 +78,14 @@ async def all_trunks(platform: Platform) -> tuple[Trunk, ...]:
     return tuple(_trunk(row) for row in rows)
 
 
-def _trunk(row: Sequence[object]) -> Trunk:
-    return msgspec.convert(tuple(row), Trunk)
+def _trunk(row: Sequence[Any]) -> Trunk:
+    number, tenant_id, name, networks, transports, srtp, min_tls = row
+    return Trunk(
+        number,
+        tenant_id,
+        name,
+        tuple(networks),
+        tuple(transports),
+        msgspec.convert(srtp, Srtp),
+        msgspec.convert(min_tls, MinTls),
+    )
