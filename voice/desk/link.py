@@ -103,6 +103,11 @@ class Link:
         except (ConnectionError, TimeoutError):
             log.warning("peer_stopped_reading", peer=self.name)
             self._writer.close()
+        except Exception as error:  # noqa: BLE001 - whoever asked gets no answer and is cut off; the desk goes on
+            log.warning(
+                "answer_failed", peer=self.name, question=type(envelope.body).__name__, error=type(error).__name__
+            )
+            self._writer.close()
         finally:
             self._free.release()
 

@@ -335,7 +335,8 @@ def _start(
     *,
     name: str,
 ) -> None:
-    group.create_task(_run_link(serve, reader, writer), name=name)
+    task = group.create_task(_run_link(serve, reader, writer), name=name)
+    task.add_done_callback(lambda _: writer.close())  # also of a task that was cancelled before it began
 
 
 async def _run_link(
@@ -348,8 +349,6 @@ async def _run_link(
         log.warning("connection_refused", peer=link.name, reason=str(error))
     except Exception as error:  # noqa: BLE001 - one connection's failure ends that connection, not the desk
         log.warning("connection_broke", peer=link.name, error=type(error).__name__)
-    finally:
-        writer.close()
 
 
 def _refuse_notice(message: AnyMessage) -> None:
