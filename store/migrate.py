@@ -12,11 +12,11 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from store import postgres
-from store.roles import APP, PLATFORM, password_of, urls_of
+from store.roles import APP, PLATFORM, urls_of
 from store.settings import StoreSettings
 
 log = structlog.get_logger()
@@ -42,21 +42,20 @@ async def migrate(settings: StoreSettings, *, wait_seconds: float = 30.0) -> Non
 
 
 def _migrate(settings: StoreSettings, wait_seconds: float) -> None:
-    owner = urls_of(settings).owner
+    began = time.monotonic()
+    urls = urls_of(settings)
     if settings.database_url is None:
         _make_database(settings.home, wait_seconds)
-    engine = create_engine(owner, poolclass=NullPool)
-    began = time.monotonic()
-    try:
-        with _connected(owner, wait_seconds) as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            _check_version(connection)
+    with _connected(urls.owner, wait_seconds) as connection:
+        # For the whole transaction: of servers that start at once one migrates, and the others find it done.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _check_version(connection)
+        for role, url in ((APP, urls.app), (PLATFORM, urls.platform)):
             if settings.database_url is not None:
-                _make_roles(connection, settings.master_key)
-            _upgrade(connection)
-            connection.commit()
-    finally:
-        engine.dispose()
+                _make_role(connection, role, url)
+            _check_role(connection, role)
+        _upgrade(connection)
+        connection.commit()
     log.info("database_ready", took_ms=round((time.monotonic() - began) * 1000))
 
 
@@ -66,8 +65,11 @@ def _connected(url: URL, wait_seconds: float) -> Connection:
         try:
             return create_engine(url, poolclass=NullPool, hide_parameters=True).connect()
         except OperationalError as error:
-            if time.monotonic() > deadline:
-                raise MigrationError(f"The database cannot be reached: {str(error.orig).strip()}") from None
+            problem = str(error.orig).strip()
+            # A server that answers and refuses will go on refusing, unless it says that it is just starting.
+            final = "FATAL" in problem and "starting up" not in problem and "recovery" not in problem
+            if final or time.monotonic() > deadline:
+                raise MigrationError(f"The database cannot be reached: {problem}") from None
             time.sleep(_RETRY_SECONDS)
 
 
@@ -86,13 +88,36 @@ def _make_database(home: Path, wait_seconds: float) -> None:
             connection.exec_driver_sql(f'CREATE DATABASE "{postgres.DATABASE}" OWNER "{postgres.OWNER}"')
 
 
-def _make_roles(connection: Connection, master_key: bytes) -> None:
-    for role in (APP, PLATFORM):
-        verb = "ALTER" if _exists(connection, "pg_roles", "rolname", role) else "CREATE"
-        statement = sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(
-            sql.SQL(verb), sql.Identifier(role), sql.Literal(password_of(role, master_key))
-        )
+def _make_role(connection: Connection, role: str, url: URL) -> None:
+    """Make sure that the role can log in with the password of today's master key."""
+    try:
+        with create_engine(url, poolclass=NullPool).connect():
+            return
+    except OperationalError:
+        pass
+    verb = "ALTER" if _exists(connection, "pg_roles", "rolname", role) else "CREATE"
+    pgconn = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]  # psycopg's own connection
+    # The server gets what it needs to check the password, never the password, which it might write to its log.
+    verifier = pgconn.encrypt_password(str(url.password).encode(), role.encode(), b"scram-sha-256").decode()
+    statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+        sql.SQL(verb), sql.Identifier(role), sql.Literal(verifier)
+    )
+    try:
         connection.exec_driver_sql(statement.as_string())
+    except ProgrammingError:
+        raise MigrationError(
+            f"The database's user may not {verb.lower()} the role {role}. As a superuser, run: "
+            "ALTER ROLE <user of AITELIER_DATABASE_URL> CREATEROLE"
+        ) from None
+
+
+def _check_role(connection: Connection, role: str) -> None:
+    """A role that passes row-level security would take the wall between tenants away without anybody noticing."""
+    statement = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = :role")
+    if connection.execute(statement, {"role": role}).scalar_one():
+        raise MigrationError(
+            f"The role {role} bypasses row-level security. Run: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS"
+        )
 
 
 def _exists(connection: Connection, catalogue: str, column: str, name: str) -> bool:

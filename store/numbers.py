@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from store.engine import Platform
 from store.scope import TenantStore
 from store.tables import NumberTable
+
+
+class NumberTakenError(Exception):
+    """The number rings somewhere on this server already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,26 @@ async def find_called(platform: Platform, called: str) -> CalledNumber | None:
 
 
 async def create(store: TenantStore, *, project_id: UUID, scenario_id: UUID, called: str, label: str = "") -> Number:
-    """Point a number at a scenario. A number belongs to one tenant on the whole server."""
+    """Point a number at a scenario.
+
+    Raises:
+        NumberTakenError: It is a tenant's already; a number can ring in one place only on the whole server.
+    """
     number = Number(uuid7(), project_id, scenario_id, called.lower(), label)
-    await store.add(
-        NumberTable(
-            tenant_id=store.tenant_id,
-            id=number.id,
-            project_id=project_id,
-            scenario_id=scenario_id,
-            called=number.called,
-            label=label,
-        )
+    row = NumberTable(
+        tenant_id=store.tenant_id,
+        id=number.id,
+        project_id=project_id,
+        scenario_id=scenario_id,
+        called=number.called,
+        label=label,
     )
+    try:
+        await store.add(row)
+    except IntegrityError as error:
+        if "numbers_called_key" in str(error.orig):
+            raise NumberTakenError(number.called) from None
+        raise
     return number
 
 
