@@ -106,7 +106,7 @@ class Server:
 
     def run(self, *arguments: str) -> str:
         """Run an `aitelier` command against this server; its output."""
-        command = [sys.executable, "-m", "scripts.cli", *arguments]
+        command = [str(Path(sys.executable).with_name("aitelier")), *arguments]
         return subprocess.run(
             ["env", *_as_assignments(self.environment), *command],  # noqa: S607  env stands in every PATH
             check=True,
