@@ -5,9 +5,7 @@ import mmap
 import os
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from policies.chunks import (
     CHUNK_BYTES,
@@ -20,6 +18,7 @@ from policies.chunks import (
     recording_context,
     recover,
 )
+from store.recordings import recording_key
 
 BYTES_PER_TICK = 2
 """Caller's and agent's sample, one byte of mu-law each."""
@@ -37,11 +36,6 @@ class SealedRecording:
     """The writer did not finish it; this is what it had written."""
     damaged: bool
     """Something in its middle is not authentic, so what follows is lost; the original is worth keeping."""
-
-
-def recording_key(data_key: bytes) -> bytes:
-    """The key a call's recording is sealed with."""
-    return HKDF(hashes.SHA256(), 32, None, b"aitelier recording v1").derive(data_key)
 
 
 def read_recording(descriptor: int, *, data_key: bytes, tenant_id: str, session_id: str) -> SealedRecording | None:

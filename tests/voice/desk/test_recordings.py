@@ -15,8 +15,9 @@ from policies.chunks import (
     ChunkSealer,
     recording_context,
 )
+from store.recordings import recording_key
 from voice.call import recording_sink
-from voice.desk.recordings import SealedRecording, read_recording, recording_key
+from voice.desk.recordings import SealedRecording, read_recording
 
 KEY = bytes(range(32))
 TENANT, SESSION = "tenant", "session"
