@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from sip.message import Request, written
+from sip.message import Request
 from sip.tokens import Flow
+from sip.writing import written
 
 _T1_S, _T2_S, _GIVE_UP_S = 0.5, 4.0, 32.0  # RFC 3261 section 17.1.1.1
 

@@ -36,12 +36,12 @@ from sip.counters import Counters
 from sip.doors import Doors, NoDoorError
 from sip.exchange import GRACE_S, Exchange
 from sip.inbound import Inbound
-from sip.message import answer
 from sip.outbound import Outbound
 from sip.pool import Pool
 from sip.settings import EdgeSettings
 from sip.tokens import Sealer, load_secret
 from sip.trunks import TRUNKS_NAME, BadTrunksError, Trunk, TrunkTable, read_trunks
+from sip.writing import answer
 
 _log = structlog.get_logger()
 

@@ -4,17 +4,20 @@ Towards a worker, only headers that the product uses, written anew from what was
 header that no one needs. Towards a peer, everything but what is ours alone.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 
 from aiosipua.headers import CaseInsensitiveDict, prettify_header_name
 
-from sip.message import Party, RawMessage, RefusedError, has_control, option_tags, party_of, uri_of
+from sip.message import Party, RawMessage, RefusedError, has_control, option_tags, party_of, safe_uri
 
 SUPPORTED = ("100rel", "timer")
 """Option tags that the workers understand (RFC 3262, RFC 4028)."""
 ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY"
 
+LONGEST_URI = 255
+"""PJSIP's PJSIP_MAX_URL_SIZE is 256."""
 _LONGEST_VALUE = 2_048
 _OURS = re.compile(r"x-aitelier-", re.IGNORECASE)
 _COMPACT = {"session-expires": "x", "event": "o"}
@@ -46,14 +49,27 @@ def contact_of(headers: CaseInsensitiveDict) -> Party | None:
     values = headers.get("contact")
     if not values:
         return None
-    party = party_of(values[0]) if len(values) == 1 else None
-    if party is None or len(party.uri) > _LONGEST_VALUE or has_control(party.uri):
-        raise RefusedError(400, "Contact is malformed")
+    if len(values) > 1:
+        raise RefusedError(400, "more than one Contact")
+    return _party("Contact", values[0])
+
+
+def _party(name: str, value: str) -> Party:
+    party = party_of(value)
+    if party is None or len(value) > _LONGEST_VALUE or has_control(value):
+        raise RefusedError(400, f"{name} is malformed")
     try:
-        uri_of(party.uri)
+        safe = safe_uri(party.uri)
     except RefusedError as error:
-        raise RefusedError(400, "Contact is no SIP URI") from error
+        raise RefusedError(400, f"{name} has no SIP or tel URI") from error
+    if name == "Contact" and len(safe) > LONGEST_URI:
+        raise RefusedError(400, "Contact is too long")
     return party
+
+
+def routes_of(headers: CaseInsensitiveDict) -> list[str]:
+    """The Record-Route of an INVITE, written anew. Raises `RefusedError` with 400."""
+    return [str(_party("Record-Route", value)) for value in headers.get("record-route")]
 
 
 def check_extensions(headers: CaseInsensitiveDict) -> None:
@@ -71,14 +87,11 @@ def for_worker(raw: RawMessage) -> list[str]:
     """
     headers = raw.headers
     lines: list[str] = []
-    for name in ("From", "To", "Call-ID", "CSeq"):
-        value = headers.get(name)[0]
-        if has_control(value) or len(value) > _LONGEST_VALUE:
-            raise RefusedError(400, f"{name} is malformed")
-        lines.append(f"{name}: {value}")
+    lines += [f"{name}: {_party(name, headers.get(name)[0])}" for name in ("From", "To")]
+    lines += [f"{name}: {headers.get(name)[0]}" for name in ("Call-ID", "CSeq")]
     contact = contact_of(headers)
     if contact is not None:
-        lines.append(f"Contact: <{contact.uri}>")
+        lines.append(f"Contact: <{safe_uri(contact.uri)}>")
     for name in ("Supported", "Require"):
         tags = [tag for tag in option_tags(headers, name) if tag in SUPPORTED]
         if tags:
@@ -89,9 +102,9 @@ def for_worker(raw: RawMessage) -> list[str]:
         if match is not None:
             lines.append(f"{name}: {_WRITTEN[name](match) if name in _WRITTEN else match[1]}")
     for name in _PARTIES:
-        party = party_of(headers.get_first(name) or "")
-        if party is not None and len(party.uri) <= _LONGEST_VALUE and not has_control(party.uri):
-            lines.append(f"{name}: <{party.uri}>")
+        for claimed in headers.get(name)[:1]:
+            with contextlib.suppress(RefusedError):
+                lines.append(f"{name}: <{safe_uri(_party(name, claimed).uri)}>")
     return lines
 
 

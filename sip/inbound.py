@@ -7,7 +7,7 @@ import structlog
 from sip.bodies import ACCEPT, body_for_worker
 from sip.calls import Call, Stage
 from sip.exchange import Exchange
-from sip.headers import ALLOW, SUPPORTED, check_extensions, contact_of, for_worker
+from sip.headers import ALLOW, LONGEST_URI, SUPPORTED, check_extensions, contact_of, for_worker, routes_of
 from sip.limits import SourceBuckets, source_of
 from sip.message import (
     RawMessage,
@@ -15,19 +15,19 @@ from sip.message import (
     Request,
     UnreadableError,
     Via,
-    answer,
     read,
     understood,
     uri_of,
     via_of,
-    written,
 )
 from sip.tokens import BadTokenError, Flow
 from sip.trunks import Trunk
+from sip.writing import answer, written
 
 _log = structlog.get_logger()
 
 _USED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "NOTIFY"})
+_LONGEST_USER = LONGEST_URI - len("sip:@127.0.0.1:65535")
 _RETRY_AFTER_S = 2
 """A slot cools for 0.7 s and calls end all the time."""
 
@@ -130,6 +130,8 @@ class Inbound:
         contact = contact_of(request.raw.headers)
         if contact is None:
             raise RefusedError(400, "an INVITE without Contact")
+        if len(uri_of(request.uri).safe_user) > _LONGEST_USER:
+            raise RefusedError(414, "the dialled user is too long")
         kind, body = body_for_worker(request.raw, "INVITE", trunk.srtp)
         lines = for_worker(request.raw)
         now_s = exchange.now_s()
@@ -140,7 +142,7 @@ class Inbound:
         worker = exchange.pool.pick(now_s)
         if worker is None:
             raise RefusedError(503, "no free line", f"Retry-After: {_RETRY_AFTER_S}")
-        routes = list(request.raw.headers.get("record-route"))
+        routes = routes_of(request.raw.headers)
         back = answer_flow(request.via, flow)
         call = Call(
             request,
@@ -241,9 +243,9 @@ class Inbound:
         if kind:
             headers.append(f"Content-Type: {kind}")
         target = uri_of(request.uri)
-        user = f"{target.user}@" if target.user and not request.in_dialog else ""
+        user = f"{target.safe_user}@" if target.user and not request.in_dialog else ""
         if request.method in {"ACK", "CANCEL"} and (call := exchange.calls.get(request.call_id)) is not None:
-            first = uri_of(call.request.uri).user
+            first = uri_of(call.request.uri).safe_user
             user = f"{first}@" if first else ""
         return written(f"{request.method} sip:{user}127.0.0.1:{seat} SIP/2.0", headers, body)
 

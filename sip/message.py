@@ -8,6 +8,7 @@ which raises `RefusedError` with the status that is due.
 import logging
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from aiosipua.headers import CaseInsensitiveDict
 from aiosipua.message import SipMessage
@@ -15,40 +16,28 @@ from aiosipua.message import SipMessage
 # The parser warns about each odd message: that would let a stranger fill our log.
 logging.getLogger("aiosipua").setLevel(logging.ERROR)
 
-PHRASES = {
-    100: "Trying",
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    405: "Method Not Allowed",
-    413: "Request Entity Too Large",
-    415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme",
-    420: "Bad Extension",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    488: "Not Acceptable Here",
-    503: "Service Unavailable",
-    505: "Version Not Supported",
-}
-
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _START = re.compile(rf"({_WORD}) (\S+) SIP/(\d{{1,3}}\.\d{{1,3}})\Z")
 _STATUS = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: ([^\r\n]*))?\Z")
+_PAIRED = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x09\x20-\x7e])*"'
 _VIA = re.compile(
     rf"SIP\s*/\s*2\.0\s*/\s*({_WORD})\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)\s*(?::\s*(\d{{1,5}})\s*)?((?:;.*)?)\Z",
     re.DOTALL,
 )
-_PARAMETER = re.compile(rf"\s*;\s*({_WORD})(?:\s*=\s*({_QUOTED}|\[[0-9A-Fa-f:.]+\]|[^\s;\",<>]+))?\s*")
-_NAME_ADDR = re.compile(rf"(?:{_QUOTED}\s*+|[^\"<>,;]*+)<([^<>\"\s]+)>((?:\s*;.*)?)\Z", re.DOTALL)
-_ADDR_SPEC = re.compile(r"([^\s<>\",;?]+)((?:\s*;.*)?)\Z", re.DOTALL)
+_PARAMETER = re.compile(rf"\s*;\s*({_WORD})(?:\s*=\s*({_PAIRED}|\[[0-9A-Fa-f:.]+\]|{_WORD}))?\s*")
+_NAME_ADDR = re.compile(rf"({_QUOTED}\s*+|[^\"<>,;]*+)<([^<>\"\s]+)>((?:\s*;.*)?)\Z", re.DOTALL)
+_ADDR_SPEC = re.compile(r"()([^\s<>\",;?]+)((?:\s*;.*)?)\Z", re.DOTALL)
+_DISPLAY = re.compile(rf"(?:{_PAIRED}|{_WORD}(?:\s+{_WORD})*)\Z")
 _CSEQ = re.compile(rf"(\d{{1,10}})\s+({_WORD})\Z")
 _CALL_ID = re.compile(r"[!-~]{1,256}\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(.*)\Z", re.DOTALL)
-_SIP_URI = re.compile(r"(?:([^@<>\"\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?((?:;[^?<>\"\s]*)?)\Z")
-_TEL_URI = re.compile(r"(\+?[0-9A-Fa-f*#().\-]+)((?:;[^?<>\"\s]*)?)\Z")
+_URI_PARAMETERS = r"((?:;[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+(?:=[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+)?)*)"
+_SIP_USER = r"[^@:<>\"\s]+(?::[^@<>\"\s]*[^@:<>\"\s])?"
+_SIP_URI = re.compile(rf"(?:({_SIP_USER})@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{{1,5}}))?{_URI_PARAMETERS}\Z")
+_TEL_URI = re.compile(rf"(\+?[0-9A-Fa-f*#().\-]+){_URI_PARAMETERS}\Z")
+_BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_USER_SAFE = "-_.!~*'()&=+$,;?/%"
 _QUOTED_PAIR = re.compile(r"\\([\x00-\x7f])")
 _HIDDEN_PAIR = re.compile("[\ue000-\ue07f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -120,10 +109,16 @@ class Via:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A From, To or Contact value: its URI as written, and its tag."""
+    """A From, To or Contact value: its URI as written, its tag, and how it may be written on."""
 
     uri: str
     tag: str | None
+    display: str
+    """Display name with its quotes; empty when there is none, or one that no strict parser would take."""
+    parameters: dict[str, str | None]
+
+    def __str__(self) -> str:
+        return f"{self.display} <{safe_uri(self.uri)}>{joined(self.parameters)}".lstrip()
 
 
 @dataclass(slots=True)
@@ -298,12 +293,13 @@ def joined(parameters: dict[str, str | None]) -> str:
 def party_of(value: str) -> Party | None:
     """A From, To or Contact value taken apart; None when malformed. The URI is not judged."""
     match = _NAME_ADDR.match(value.strip()) or _ADDR_SPEC.match(value.strip())
-    if match is None or not _SCHEME.match(match[1]):
+    if match is None or not _SCHEME.match(match[2]):
         return None
-    parameters = parameters_of(match[2])
+    parameters = parameters_of(match[3])
     if parameters is None:
         return None
-    return Party(match[1], parameters.get("tag"))
+    display = match[1].strip()
+    return Party(match[2], parameters.get("tag"), display if _DISPLAY.match(display) else "", parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +310,14 @@ class Uri:
     user: str
     host: str
     port: int | None
+    parameters: str = ""
+    """As written, with the first semicolon; a tel URI's are part of `user`."""
+
+    @property
+    def safe_user(self) -> str:
+        """The user with every character escaped that a strict parser would stumble over."""
+        name, colon, password = _BARE_PERCENT.sub("%25", self.user).partition(":")
+        return quote(name, safe=_USER_SAFE) + colon + quote(password, safe=_USER_SAFE)
 
 
 def uri_of(text: str) -> Uri:
@@ -335,7 +339,17 @@ def uri_of(text: str) -> Uri:
     match = _SIP_URI.match(scheme[2])
     if match is None or (match[3] and not 0 < int(match[3]) < 65536):
         raise RefusedError(400, "the Request-URI is malformed")
-    return Uri(name, match[1] or "", match[2], int(match[3]) if match[3] else None)
+    return Uri(name, match[1] or "", match[2], int(match[3]) if match[3] else None, match[4])
+
+
+def safe_uri(text: str) -> str:
+    """A URI written anew for a strict parser. Raises `RefusedError` like `uri_of`."""
+    uri = uri_of(text)
+    if uri.scheme == "tel":
+        return f"tel:{uri.user}"
+    user = f"{uri.safe_user}@" if uri.user else ""
+    port = f":{uri.port}" if uri.port is not None else ""
+    return f"{uri.scheme}:{user}{uri.host}{port}{uri.parameters}"
 
 
 def has_control(text: str) -> bool:
@@ -346,25 +360,3 @@ def has_control(text: str) -> bool:
 def option_tags(headers: CaseInsensitiveDict, name: str) -> list[str]:
     """The option tags of Require, Proxy-Require or Supported, lower case."""
     return [tag.strip().lower() for value in headers.get(name) for tag in value.split(",") if tag.strip()]
-
-
-def answer(raw: RawMessage, status: int, *headers: str, to_tag: str, top_via: str | None = None) -> bytes | None:
-    """A response of the edge's own to a request (RFC 3261 section 8.2.6); None when it lacks what one is made of."""
-    vias, call_id = raw.headers.get("via"), raw.headers.get_first("call-id")
-    caller, called = raw.headers.get_first("from"), raw.headers.get_first("to")
-    cseq = raw.headers.get_first("cseq")
-    if not (vias and call_id and caller and called and cseq):
-        return None
-    party = party_of(called)
-    if status != 100 and (party is None or party.tag is None) and "tag=" not in called:
-        called = f"{called};tag={to_tag}"
-    lines = [f"SIP/2.0 {status} {PHRASES[status]}"]
-    lines += [f"Via: {value}" for value in (top_via or vias[0], *vias[1:])]
-    lines += [f"From: {caller}", f"To: {called}", f"Call-ID: {call_id}", f"CSeq: {cseq}", *headers]
-    lines += ["Content-Length: 0", "", ""]
-    return "\r\n".join(lines).encode()
-
-
-def written(start: str, headers: list[str], body: bytes) -> bytes:
-    """A message for the wire, with its Content-Length."""
-    return "\r\n".join((start, *headers, f"Content-Length: {len(body)}", "", "")).encode() + body

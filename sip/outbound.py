@@ -9,14 +9,13 @@ from sip.message import (
     RawMessage,
     RefusedError,
     UnreadableError,
-    answer,
     party_of,
     read,
     uri_of,
     via_of,
-    written,
 )
 from sip.tokens import BadTokenError, Flow
+from sip.writing import answer, written
 
 _log = structlog.get_logger()
 

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from sip.control import WorkerReady
 from sip.framing import FramingError, StreamCutter
 from sip.limits import SourceBuckets, source_of
-from sip.message import RefusedError, UnreadableError, Uri, parameters_of, party_of, read, understood, uri_of, via_of
+from sip.message import (
+    RefusedError,
+    UnreadableError,
+    Uri,
+    parameters_of,
+    party_of,
+    read,
+    safe_uri,
+    understood,
+    uri_of,
+    via_of,
+)
 from sip.pool import Pool
 from sip.tokens import BadTokenError, Flow, Sealer, load_secret
 from sip.trunks import BadTrunksError, Trunk, TrunkTable, read_trunks, write_trunks
@@ -173,7 +184,7 @@ def test_a_silent_worker_gets_no_call() -> None:
     ("text", "expected"),
     [
         ("sip:+1;phone-context=+1@host", Uri("sip", "+1;phone-context=+1", "host", None)),
-        ("SIPS:a@[::1]:5061;transport=tls", Uri("sips", "a", "[::1]", 5061)),
+        ("SIPS:a@[::1]:5061;transport=tls", Uri("sips", "a", "[::1]", 5061, ";transport=tls")),
         ("tel:+49-30-1", Uri("tel", "+49-30-1", "", None)),
         ("sip:host", Uri("sip", "", "host", None)),
         ("sip:a@host?x=y", 400),
@@ -193,6 +204,29 @@ def test_uris(text: str, expected: Uri | int) -> None:
         assert refused.value.status == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sip:a:b:c@d", "sip:a:b%3Ac@d"),
+        ("sip:*31#12@h", "sip:*31%2312@h"),
+        ("sip:%zz%41@h;lr", "sip:%25zz%41@h;lr"),
+        ("sip:M\u00fcller@h:5070", "sip:M%C3%BCller@h:5070"),
+        ("sip::a@b", None),
+        ("sip:a:@b", None),
+        ("sip:a@b@c", None),
+        ("sip:a@b;;lr", None),
+        ("sip:a@b;x@y", None),
+    ],
+)
+def test_uris_are_written_anew_for_a_strict_parser(text: str, expected: str | None) -> None:
+    """What PJSIP would choke on is escaped where it may stand, and refused where it may not."""
+    if expected is None:
+        with pytest.raises(RefusedError):
+            safe_uri(text)
+    else:
+        assert safe_uri(text) == expected
+
+
 def test_structured_values() -> None:
     """Via with spaces, quoted pairs, parameters with quotes; and what is malformed."""
     via = via_of("SIP / 2.0 / UDP  192.0.2.1 : 5062 ; branch = z9 ;rport")
@@ -203,8 +237,10 @@ def test_structured_values() -> None:
     party = party_of('"J \\"R\\", Jr." <sip:a@b>;x="a;tag=no";tag=yes')
     assert party is not None
     assert (party.uri, party.tag) == ("sip:a@b", "yes")
-    for bad in ('"open <sip:a@b>', "< sip:a@b >", "a, b <sip:a@b>", "sip:a@b, sip:c@d", "nothing"):
+    for bad in ('"open <sip:a@b>', "< sip:a@b >", "a, b <sip:a@b>", "sip:a@b, sip:c@d", "nothing", "<sip:a@b>;tag=x@y"):
         assert party_of(bad) is None
+    assert str(party_of("Bj\u00f6rn <sip:a@b>;tag=1")) == "<sip:a@b>;tag=1"
+    assert str(party_of('"Bj\u00f6rn" <sip:a@b>;tag=1')) == '"Bj\u00f6rn" <sip:a@b>;tag=1'
     assert parameters_of(";a;b=c") == {"a": None, "b": "c"}
     assert parameters_of(";a=b c") is None
 
