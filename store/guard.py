@@ -5,12 +5,14 @@ wherever the table stands in it; statements that cannot be given criteria (SQL t
 connections) are refused. PostgreSQL's row-level security is the second wall and does not rely on this one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NoReturn
 from uuid import UUID
 
 from sqlalchemy import ColumnClause, Connection, Executable, Select, TableClause, TextClause, event, text
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, with_loader_criteria
+from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TextualSelect
@@ -70,9 +72,7 @@ def _scope_statement(state: ORMExecuteState) -> None:
     problem = _unscopable(state.statement)
     if problem is not None:
         raise UnscopedAccessError(f"{problem} takes no criteria")
-    state.statement = state.statement.options(
-        *(with_loader_criteria(table, _belongs_to(session.tenant_id), include_aliases=True) for table in TABLES)
-    )
+    state.statement = state.statement.options(*_criteria(session.tenant_id))
 
 
 @event.listens_for(GuardedSession, "before_flush")
@@ -82,9 +82,13 @@ def _check_rows(session: GuardedSession, *_: object) -> None:
             raise UnscopedAccessError("a row of another tenant was about to be written")
 
 
-def _belongs_to(tenant_id: UUID) -> Callable[[type[TenantRow]], Any]:
+@lru_cache(maxsize=256)
+def _criteria(tenant_id: UUID) -> tuple[ExecutableOption, ...]:
     # A lambda, not an expression: an expression would bind the base table where a statement uses an alias of it.
-    return lambda table: table.tenant_id == tenant_id
+    # On every table, whether the statement seems to name it or not. Making these costs more than using them.
+    return tuple(
+        with_loader_criteria(table, lambda row: row.tenant_id == tenant_id, include_aliases=True) for table in TABLES
+    )
 
 
 def _unscopable(statement: Executable) -> str | None:

@@ -78,7 +78,7 @@ class TenantStore:
         if any("tenant_id" in row for row in rows):
             raise UnscopedAccessError("the tenant is not the caller's to name")
         core = table.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
-        statement = insert(core).values([{**row, "tenant_id": self._tenant_id} for row in rows])
+        statement = insert(core)
         if replace:
             statement = statement.on_conflict_do_update(
                 index_elements=list(core.primary_key.columns),
@@ -87,9 +87,12 @@ class TenantStore:
         else:
             statement = statement.on_conflict_do_nothing(index_elements=list(core.primary_key.columns))
 
+        bound = [{**row, "tenant_id": self._tenant_id} for row in rows]
+
         def run(session: Session) -> int:
             assert isinstance(session, GuardedSession)  # noqa: S101 - made so in __init__; tells the type checker
-            return session.trusted_connection().execute(statement).rowcount
+            # One statement with many sets of values: written out with all of them, each would be compiled anew.
+            return session.trusted_connection().execute(statement, bound).rowcount
 
         return await self._session.run_sync(run)
 
