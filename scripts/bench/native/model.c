@@ -263,10 +263,10 @@ static void on_append(session *s, char *text, size_t size, uint64_t now) {
 }
 
 static void on_truncate(session *s, char *text, size_t size) {
-    char *ms = memmem(text, size, "audio_end_ms", 12), *item = memmem(text, size, "\"item_", 6);
+    char *ms = memmem(text, size, "audio_end_ms", 12), *item = memmem(text, size, ":\"item_", 7);
     if (!ms || !item) return;
     truncations++;
-    fprintf(barges, "T\t%u\t%u\t%llu\t%d\n", s->caller, (unsigned)atoi(item + 6), (unsigned long long)now_ns(),
+    fprintf(barges, "T\t%u\t%u\t%llu\t%d\n", s->caller, (unsigned)atoi(item + 7), (unsigned long long)now_ns(),
             atoi(ms + 12 + strspn(ms + 12, "\": ")));
 }
 
