@@ -128,7 +128,8 @@ class PhoneLine:
             headers.append(header)
             parameters.txOption.headers = headers
         self._ended_by_us = True
-        self._operate("refuse", lambda sip: sip.answer(parameters))
+        # Never from within the stack's own report of the call: for an INVITE without SDP it would abort.
+        self._loop.call_soon(self._operate, "refuse", lambda sip: sip.answer(parameters))
 
     def hang_up(self) -> None:
         """End the call: BYE, or 480 before the answer. Idempotent; sound still queued is lost."""
