@@ -63,9 +63,9 @@ class Board:
 
         The callers of a worker that died go on sending to its ports for a while.
         """
-        first, last = self.settings.rtp_first_port, self.settings.rtp_last_port
-        half = (last - first + 1) // (2 * self.workers) // 2 * 2  # an even number: RTP takes even ports
-        start = first + first % 2 + (2 * index + generation % 2) * half
+        first = self.settings.rtp_first_port + self.settings.rtp_first_port % 2  # RTP takes even ports
+        half = (self.settings.rtp_last_port - first + 1) // (2 * self.workers) // 2 * 2
+        start = first + (2 * index + generation % 2) * half
         return RtpRange(start, start + half - 1)
 
     def check(self) -> None:

@@ -82,7 +82,7 @@ def test_health_readiness_and_figures(server: Server) -> None:
 
 
 def test_workers_and_edge_never_held_a_secret(server: Server) -> None:
-    """No setting, master key or database address is in the environment or memory of a worker, the edge or supervisor."""
+    """No secret is in the environment or memory of a worker, the edge, the local model or the supervisor."""
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED: only root may read other processes' memory")
     key = (server.home / "master.key").read_bytes().strip()

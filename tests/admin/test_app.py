@@ -1,0 +1,120 @@
+"""The admin's pages, over HTTP and HTTPS."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import trustme
+
+from admin.app import Figures, make_app
+from admin.server import AdminServer
+from admin.settings import AdminSettings
+
+
+@asynccontextmanager
+async def serving(
+    ready: Mapping[str, bool], figures: Mapping[str, Figures], settings: AdminSettings
+) -> AsyncIterator[AdminServer]:
+    server = AdminServer(settings, make_app(lambda: ready, figures))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        await server.ready.wait()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+async def fetch(server: AdminServer, path: str) -> tuple[int, str, Mapping[str, str]]:
+    async with aiohttp.ClientSession() as session, session.get(server.url + path) as answer:
+        return answer.status, await answer.text(), answer.headers
+
+
+LOOPBACK = AdminSettings(port=0)
+
+
+async def good() -> str:
+    return "# TYPE a gauge\na 1\n"
+
+
+async def away() -> str:
+    raise ConnectionRefusedError
+
+
+READINESS = [
+    ({"edge": True, "desk": True}, 200, '{"ready": true, "waiting_for": []}'),
+    ({"edge": True, "desk": False}, 503, '{"ready": false, "waiting_for": ["desk"]}'),
+    ({}, 503, '{"ready": false, "waiting_for": []}'),
+]
+
+
+@pytest.mark.parametrize(("parts", "status", "body"), READINESS)
+async def test_readiness_names_what_is_missing(parts: dict[str, bool], status: int, body: str) -> None:
+    """200 only when every part works; otherwise 503 with the names of those that do not."""
+    async with serving(parts, {}, LOOPBACK) as server:
+        assert (await fetch(server, "/readyz"))[:2] == (status, body)
+        assert (await fetch(server, "/healthz"))[0] == 200
+
+
+async def test_figures_of_all_parts_are_joined() -> None:
+    """One that is away costs its own figures only, and is told apart from one that has none."""
+    async with serving({}, {"edge": good, "desk": away}, LOOPBACK) as server:
+        status, text, headers = await fetch(server, "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "\na 1\n" in text
+    assert 'aitelier_part_answers{part="edge"} 1' in text
+    assert 'aitelier_part_answers{part="desk"} 0' in text
+
+
+async def test_every_answer_carries_the_protective_headers() -> None:
+    """Pages, and errors too, are neither cached, framed nor sniffed."""
+    async with serving({}, {}, LOOPBACK) as server:
+        for path in ("/healthz", "/readyz", "/nowhere"):
+            headers = (await fetch(server, path))[2]
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Cache-Control"] == "no-store"
+            assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+async def test_https_is_tls_1_3_and_its_certificate_can_be_renewed(tmp_path: Path) -> None:
+    """TLS 1.2 is refused; after a reload the new certificate is shown; a broken one changes nothing."""
+    authority = trustme.CA()
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    def write(name: str) -> None:
+        issued = authority.issue_cert(name, "localhost", "127.0.0.1")
+        files[0].write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        files[1].write_bytes(issued.private_key_pem.bytes())
+
+    async def names(context: ssl.SSLContext) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        found = str(writer.get_extra_info("peercert")["subjectAltName"])
+        writer.close()
+        await writer.wait_closed()
+        assert not await reader.read()
+        return found
+
+    write("first.example")
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    old = ssl.create_default_context()
+    authority.configure_trust(old)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    settings = AdminSettings(port=0, tls_certificate=files[0], tls_key=files[1])
+    async with serving({}, {}, settings) as server:
+        port = int(server.url.rpartition(":")[2])
+        assert server.url.startswith("https://")
+        assert "first.example" in await names(trusting)
+        with pytest.raises(OSError, match=""):
+            await names(old)
+        write("second.example")
+        server.reload_certificate()
+        assert "second.example" in await names(trusting)
+        files[0].write_text("broken", encoding="ascii")
+        server.reload_certificate()
+        assert "second.example" in await names(trusting)
