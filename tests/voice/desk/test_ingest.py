@@ -1,6 +1,7 @@
 import asyncio
 import fcntl
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from store.blobs import FolderBlobs
 from store.engine import Database, StoreAwayError
 from store.settings import StoreSettings
 from tests.database import Shop, address
+from tests.voice.desk import dying
 from tests.voice.desk.conftest import until
 from tests.voice.desk.left_behind import (
     CALL,
@@ -132,8 +134,8 @@ def cuts(content: bytes) -> list[tuple[int, int]]:
     ends = [10 + int.from_bytes(content[6:10])]
     while ends[-1] < len(content):
         ends.append(ends[-1] + 4 + int.from_bytes(content[ends[-1] : ends[-1] + 4]))
-    inside = [(end + 3, number) for number, end in enumerate(ends[:-1])]
-    return [*((end, number) for number, end in enumerate(ends[:-1])), *inside, (ends[-1] - 1, len(ends) - 2)]
+    whole = [(end, number) for number, end in enumerate(ends[:-1])]
+    return [*whole, *((end + 3, number) for end, number in whole[::4]), (ends[-1] - 1, len(whole) - 1)]
 
 
 async def test_killed_worker_keeps_what_it_had_written(
@@ -299,3 +301,41 @@ async def test_two_ingestions_do_not_meet(database: Database, blobs: FolderBlobs
     await asyncio.gather(*(ingestion.scan() for ingestion in both))
     assert sum(ingestion.ingested for ingestion in both) == 4
     assert not names(spool)
+
+
+async def test_killed_at_any_step_ends_the_same(
+    database: Database,
+    blobs: FolderBlobs,
+    bakery: Shop,
+    spool: Path,
+    store_settings: StoreSettings,
+    folder: Path,
+) -> None:
+    """Ingestion killed before any operation on a file, or around a commit, is finished by the next one, without trace.
+
+    Both with a whole recording and, at fewer steps, with one that has to be recovered.
+    """
+    steps_file = folder / "steps"
+
+    async def take_in(last: int, *, cut: bool) -> tuple[int | None, dict[str, object]]:
+        left = await leave_call(database, bakery, spool)
+        if cut:
+            os.truncate(left.recording, 56 + 16_400 * 3 + 77)
+        code = await asyncio.to_thread(dying.run, store_settings, folder, last, steps_file)
+        await Ingestion(database, blobs, Spool(spool)).scan()
+        assert not names(spool)
+        assert len(list(blobs.list(f"recordings/{bakery.tenant_id}/{left.session_id}"))) == 1
+        return code, await stored(database, blobs, bakery, left.session_id)
+
+    for cut, every in ((False, 1), (True, 4)):
+        code, expected = await take_in(NEVER, cut=cut)
+        assert code == 0
+        steps = int(steps_file.read_text())
+        assert steps > 12
+        for last in range(1, steps, every):
+            code, found = await take_in(last, cut=cut)
+            assert code == -signal.SIGKILL
+            assert found == expected, f"killed at step {last}"
+
+
+NEVER = 1_000_000
