@@ -2,25 +2,29 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from scripts.run_desk import trunk_terms
 from store import projects, scenarios
-from store.blobs import FolderBlobs
+from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
 from tests.database import Shop, bakery, database, database_home, florist, open_folder, store_settings
 from voice.call.desk_client import DeskClient
-from voice.desk.clips import Speaker
-from voice.desk.opening import open_desk
+from voice.desk.clips import ClipShelf, Speaker
+from voice.desk.ingest import Ingestion
+from voice.desk.plans import Planner
 from voice.desk.sentences import Sentences
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings, ModelEndpoint
-from voice.desk.toolbox import Tool, ToolCall
+from voice.desk.spool import Spool
+from voice.desk.tokens import TokenMint
+from voice.desk.toolbox import Tool, Toolbox, ToolCall
 from voice.rehearsal.server import RehearsalServer
-from voice.waist.messages import AnyMessage, Done, PlanGranted, PlanRequested
+from voice.waist.messages import AnyMessage, Done, PlanGranted, PlanRequested, TrunkTerms
 from voice.waist.plan import CallPlan
 
 __all__ = ["bakery", "database", "database_home", "florist", "store_settings"]
@@ -102,6 +106,33 @@ class Worker:
         answer = await self.plan(called, caller)
         assert isinstance(answer, PlanGranted), answer
         return answer.plan
+
+
+@contextlib.asynccontextmanager
+async def open_desk(
+    settings: DeskSettings, database: Database, blobs: Blobs, *, tools: Iterable[Tool] = ()
+) -> AsyncIterator[Desk]:
+    """A desk with all its parts, as the process `desk` puts it together."""
+    spool = Spool(settings.spool)
+    toolbox = Toolbox(tools)
+
+    async def list_trunks() -> tuple[TrunkTerms, ...]:
+        return await trunk_terms(database)
+
+    async with (
+        ClipShelf(settings.clips, better=settings.model, local=settings.local_speech) as shelf,
+        TokenMint(settings.model) as mint,
+    ):
+        yield Desk(
+            settings,
+            planner=Planner(database, shelf, toolbox, settings.model),
+            mint=mint,
+            toolbox=toolbox,
+            ingestion=Ingestion(database, blobs, spool),
+            spool=spool,
+            shelf=shelf,
+            trunks=list_trunks,
+        )
 
 
 @contextlib.asynccontextmanager

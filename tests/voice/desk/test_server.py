@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from scripts.operators import DeskAwayError, ask
 from store import sessions, trunks
 from store.blobs import FolderBlobs
 from store.engine import Database
 from tests.database import Shop
-from tests.voice.desk.conftest import BOOKING, Worker, connected, running, stock, until
-from voice.desk.opening import open_desk
+from tests.voice.desk.conftest import BOOKING, Worker, connected, open_desk, running, stock, until
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import DeskRunningError
@@ -43,7 +43,6 @@ from voice.waist.messages import (
     decode_envelope,
     frame,
 )
-from voice.waist.operators import DeskUnreachableError, ask_desk
 from voice.waist.plan import CallPlan
 
 
@@ -139,9 +138,7 @@ async def test_live_calls_and_orders(worker: Worker, bakery: Shop, settings: Des
     worker.client.notify(TurnHeard(session_id=plan.session_id, role="caller", text="canary"))
 
     async def listed() -> LiveCallsListed:
-        answer = await ask_desk(settings.operators_socket, LiveCallsRequested(tenant_id=plan.tenant_id))
-        assert isinstance(answer, LiveCallsListed)
-        return answer
+        return await ask(settings.run, LiveCallsRequested(tenant_id=plan.tenant_id), LiveCallsListed)
 
     await until(lambda: has_turn(listed))
     (call,) = (await listed()).calls
@@ -152,11 +149,11 @@ async def test_live_calls_and_orders(worker: Worker, bakery: Shop, settings: Des
         TransferOrdered(session_id=plan.session_id, target_id="boss"),
         PauseOrdered(session_id=plan.session_id, by="operator"),
     ):
-        assert await ask_desk(settings.operators_socket, order) == Done(ok=True)
+        assert await ask(settings.run, order, Done) == Done(ok=True)
     assert [type(order).__name__ for order in worker.orders] == ["HangUpOrdered", "TransferOrdered", "PauseOrdered"]
-    other = await ask_desk(settings.operators_socket, LiveCallsRequested(tenant_id="somebody else"))
+    other = await ask(settings.run, LiveCallsRequested(tenant_id="somebody else"), LiveCallsListed)
     assert other == LiveCallsListed(calls=())
-    unknown = await ask_desk(settings.operators_socket, HangUpOrdered(session_id="unknown"))
+    unknown = await ask(settings.run, HangUpOrdered(session_id="unknown"), Done)
     assert unknown == Done(ok=False, why="no such call is up")
 
 
@@ -177,7 +174,7 @@ async def test_trunks_are_listed(desk: Desk, settings: DeskSettings, database: D
     """The edge's list of who may send calls comes from all tenants."""
     async with database.tenant(bakery.tenant_id) as store:
         trunk = await trunks.create(store, name="Carrier", networks=["192.0.2.0/24"])
-    assert await ask_desk(settings.operators_socket, TrunksRequested()) == TrunksListed(
+    assert await ask(settings.run, TrunksRequested(), TrunksListed) == TrunksListed(
         trunks=(
             TrunkTerms(
                 id=str(trunk.id), networks=("192.0.2.0/24",), transports=("tls",), srtp="mandatory", min_tls="1.3"
@@ -188,8 +185,8 @@ async def test_trunks_are_listed(desk: Desk, settings: DeskSettings, database: D
 
 async def test_nobody_answers_without_a_desk(folder: Path) -> None:
     """An operator without a desk gets an error, at once."""
-    with pytest.raises(DeskUnreachableError):
-        await ask_desk(folder / "desk-operators.sock", LiveCallsRequested())
+    with pytest.raises(DeskAwayError):
+        await ask(folder, LiveCallsRequested(), LiveCallsListed)
 
 
 async def test_call_that_left_no_journal_is_closed(worker: Worker, bakery: Shop, database: Database) -> None:
