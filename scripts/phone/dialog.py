@@ -1,7 +1,7 @@
 """One call's signalling from a telephone's side: INVITE, ACK, CANCEL, BYE, hold, keys by INFO, and polite answers.
 
 RFC 3261 as far as a calling telephone needs it; REFER is answered as RFC 3515 asks, with a NOTIFY whose outcome the
-user of this class chooses.
+user of this class chooses; None is a telephone that never says what became of it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Dialog:
         codecs: Iterable[str] = ("PCMU", "PCMA"),
         extra: Iterable[tuple[str, str]] = (),
         tls: ssl.SSLContext | None = None,
-        refer_outcome: str = "200 OK",
+        refer_outcome: str | None = "200 OK",
         acknowledge: bool = True,
     ) -> None:
         self.target: Target = read_target(uri)
@@ -43,6 +43,10 @@ class Dialog:
         """(monotonic seconds, "in" or "out", start line) of every message."""
         self.status: int | None = None
         self.reason = ""
+        self.final: Message | None = None
+        """The final response to the INVITE, with its headers."""
+        self.early = asyncio.Event()
+        """Set once the other side says that it rings, or anything else before its final response but 100."""
         self.setup_ms: float | None = None
         """INVITE sent to 200 received."""
         self.answered_at: float | None = None
@@ -77,6 +81,7 @@ class Dialog:
         self._invite = self._request("INVITE", self._offer("sendrecv"))
         sent = time.monotonic()
         response = await self._transact(self._invite, deadline_seconds)
+        self.final = response
         self.status = response.status if response else 408
         self.reason = response.start.split(" ", 2)[-1] if response else "no answer"
         if response is None or response.status >= 300:
@@ -110,8 +115,7 @@ class Dialog:
         self.ended.set()
         for task in tuple(self._retransmitters):
             task.cancel()
-        if self.answered_at is not None:
-            await self.sound.stop()
+        await self.sound.stop()
         self._connection.close()
 
     async def reinvite(self, direction: str) -> int:
@@ -247,6 +251,8 @@ class Dialog:
         waiting = self._waiting.get((message.method, number))
         self._provisional.set()
         if message.status < 200:
+            if message.status > 100:
+                self.early.set()
             if "100rel" in message.first("require").lower():
                 self._prack(message)
             return
@@ -272,7 +278,8 @@ class Dialog:
         if request.method == "REFER":
             self.referred_to = address(request.first("refer-to"))
             self._send(answer(request, "202 Accepted", [("Contact", self._contact())]))
-            self._notify(self._refer_outcome)
+            if self._refer_outcome is not None:
+                self._notify(self._refer_outcome)
             return
         extra: list[tuple[str, str]] = [("Contact", self._contact())]
         body = b""

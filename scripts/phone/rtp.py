@@ -63,7 +63,9 @@ class Sound:
         self._sender = loop.create_task(self._send(), name="phone rtp")
 
     async def stop(self) -> None:
-        """Stop both."""
+        """Stop both. Idempotent."""
+        if self._socket.fileno() < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._socket)
         if self._sender is not None:
             self._sender.cancel()

@@ -50,18 +50,19 @@ class Toolbox:
         self._call = call
         self._desk = desk
         self._offers = {offer.name: offer for offer in plan.tools}
-        self._own: dict[str, Callable[[JsonObject], Awaitable[Result | None]]] = {
+        own: dict[str, Callable[[JsonObject], Awaitable[Result | None]]] = {
             "hang_up": self._hang_up,
             "take_message": self._take_message,
             "send_dtmf": self._send_dtmf,
         }
         if plan.transfer_targets:
-            self._own["transfer"] = self._transfer
+            own["transfer"] = self._transfer
+        self._own = {name: use for name, use in own.items() if name in plan.own_tools}
 
     def described(self) -> list[JsonObject]:
-        """All tools as the model sees them. Where a transfer goes is not told, only what it is called."""
+        """The plan's tools as the model sees them. Where a transfer goes is not told, only what it is called."""
         targets = {target.id: target.label for target in self._plan.transfer_targets}
-        tools = [
+        own = [
             function_tool(
                 "hang_up", "End the call. Say goodbye to the caller first; it is heard to its end.", dict(_OBJECT)
             ),
@@ -76,14 +77,14 @@ class Toolbox:
         ]
         if targets:
             named = "; ".join(f"{target_id}: {label}" for target_id, label in targets.items())
-            tools.append(
+            own.append(
                 function_tool(
                     "transfer",
                     f"Send the caller to somebody else. Tell the caller first. Targets: {named}.",
                     _with(target={"type": "string", "enum": list(targets)}),
                 )
             )
-        return tools + [
+        return [tool for tool in own if tool["name"] in self._own] + [
             function_tool(offer.name, offer.description, offer.parameters)
             for offer in self._offers.values()
             if offer.name not in self._own
