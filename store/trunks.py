@@ -1,5 +1,6 @@
 """Trunks: the carriers and telephone systems that may send calls."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,14 +42,19 @@ async def create(
     srtp: Srtp = "mandatory",
     min_tls: MinTls = "1.3",
 ) -> Trunk:
-    """Let a carrier send calls to this tenant."""
-    trunk = Trunk(uuid7(), store.tenant_id, name, tuple(networks), tuple(transports), srtp, min_tls)
+    """Let a carrier send calls to this tenant.
+
+    Raises:
+        ValueError: A network is not in CIDR notation.
+    """
+    checked = tuple(str(ipaddress.ip_network(network)) for network in networks)
+    trunk = Trunk(uuid7(), store.tenant_id, name, checked, tuple(transports), srtp, min_tls)
     await store.add(
         TrunkTable(
             tenant_id=store.tenant_id,
             id=trunk.id,
             name=name,
-            networks=list(networks),
+            networks=list(checked),
             transports=list(transports),
             srtp=srtp,
             min_tls=min_tls,
