@@ -28,4 +28,4 @@ app.command(name="doctor")(doctor.doctor)
 def main() -> None:
     """Entry point."""
     logs.set_up()
-    sys.exit(guarded(app))
+    sys.exit(guarded(lambda: app(prog_name="aitelier")))

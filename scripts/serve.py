@@ -58,7 +58,7 @@ def serve(
 def main() -> None:
     """Entry point of scripts/serve."""
     logs.set_up()
-    app()
+    app(prog_name="scripts/serve")
 
 
 if __name__ == "__main__":
