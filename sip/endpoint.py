@@ -70,6 +70,7 @@ class Endpoint:
         self._announce_at = 0.0
         self._quiet_since = 0.0
         self._ended_since_collection = 0
+        self._last_invite = ""
         self._draining = False
         self.sip_port = 0
         """UDP port on 127.0.0.1 where the stack listens; known after `start`."""
@@ -168,7 +169,8 @@ class Endpoint:
     # --- the stack's callbacks ----------------------------------------------------------------------------------------
 
     def _incoming(self, account: Any, event: Any) -> None:
-        invite = read_invite(str(event.rdata.wholeMsg))
+        message = self._last_invite = str(event.rdata.wholeMsg)
+        invite = read_invite(message)
         line = PhoneLine(invite, self, media_lost_seconds=self._settings.rtp_inactivity_s)
         sip = SipCall(account, event.callId, line, self._ended)
         line.attach(sip)
@@ -193,7 +195,9 @@ class Endpoint:
         self._control.send(CallEnded(index=self._settings.index, sip_call_id=line.sip_call_id))
 
     def _rejected(self, message: str) -> None:
-        """The stack refused an INVITE by itself, so no line ever was."""
+        """The stack refused an INVITE by itself; unless it had offered it to us before, no line ever was."""
+        if message == self._last_invite:
+            return
         self._control.send(CallEnded(index=self._settings.index, sip_call_id=read_invite(message).sip_call_id))
 
     def _is_the_edge(self, source: str) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from sip.control import AnyControlMessage, decode
+from sip.control import AnyControlMessage, CallEnded, decode
+from tests.peers.sip_phone import SipPhone
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
 ROOT = PROGRAM.parents[2]
@@ -105,3 +106,22 @@ class WorkerProcess:
     def ladder(self, line: int) -> list[str]:
         arrows = {"in": "> ", "out": "< "}
         return [arrows[told["direction"]] + told["summary"] for told in self.events("SipMessageSeen", line)]
+
+    async def line_of(self, phone: SipPhone) -> int:
+        """Number of the line that a caller became."""
+
+        def arrived() -> list[int]:
+            return [told["line"] for told in self.events("arrived") if told["sip_call_id"] == phone.call_id]
+
+        numbers: list[int] = await self.until(arrived)
+        return numbers[0]
+
+    async def ended(self, phone: SipPhone, seconds: float = 3.0) -> None:
+        """Wait for the one CallEnded of a call, and see that it stays the only one."""
+
+        def reports() -> list[AnyControlMessage]:
+            return [said for said in self.to_edge if isinstance(said, CallEnded) and said.sip_call_id == phone.call_id]
+
+        await self.until(reports, seconds)
+        await asyncio.sleep(0.05)
+        assert len(reports()) == 1

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import json
 import math
+import re
 import resource
 import struct
 import sys
@@ -66,7 +67,7 @@ class Program:
             )
         if line.called == "raise":
             raise RuntimeError("not taken")
-        if line.called.startswith("refuse"):
+        if re.fullmatch("refuse[3-6][0-9][0-9]", line.called):
             line.refuse(int(line.called.removeprefix("refuse")), "Not Now")
         if line.called.startswith("ring"):
             line.ring()
