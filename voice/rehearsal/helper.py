@@ -64,7 +64,15 @@ class Helper:
                 return
             pipe = asyncio.subprocess.PIPE
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-m", self._module, stdin=pipe, stdout=pipe, env={}
+                sys.executable,
+                "-I",
+                "-W",
+                "ignore::DeprecationWarning",
+                "-m",
+                self._module,
+                stdin=pipe,
+                stdout=pipe,
+                env={},
             )
             self._tasks.start(self._read(self._process), f"answers of {self._module}")
 

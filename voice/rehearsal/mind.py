@@ -100,7 +100,7 @@ class Request:
 class Mind(Protocol):
     """One session's brain."""
 
-    async def transcribe(self, s16: bytes, samples_per_second: int) -> str:
+    async def transcribe(self, s16: bytes, samples_per_second: int, session: dict[str, Any]) -> str:
         """What the caller said in a turn that is over; empty when nothing was understood."""
 
     def respond(self, request: Request) -> AsyncIterator[Step]:

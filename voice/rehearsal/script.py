@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from voice.rehearsal.mind import Request, Say, Step
 
@@ -54,9 +55,9 @@ class ScriptedMind:
             return None
         return turns[number % len(turns)]
 
-    async def transcribe(self, s16: bytes, samples_per_second: int) -> str:
+    async def transcribe(self, s16: bytes, samples_per_second: int, session: dict[str, Any]) -> str:
         """What the script says the caller said; the sound is not listened to."""
-        del s16, samples_per_second
+        del s16, samples_per_second, session
         turn = self._turn(self._next)
         return self._script.heard if turn is None or turn.heard is None else turn.heard
 

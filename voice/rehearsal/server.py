@@ -14,12 +14,15 @@ from aiohttp import web
 
 from voice.rehearsal.config import MODELS, check, default_session, updated
 from voice.rehearsal.conversation import new_id
+from voice.rehearsal.demo import DemoMind
+from voice.rehearsal.ears import Ears
 from voice.rehearsal.errors import ProtocolError
 from voice.rehearsal.events import ClientSecretRequest
 from voice.rehearsal.mind import Mind
 from voice.rehearsal.mouth import Mouth
 from voice.rehearsal.script import Script, ScriptedMind
 from voice.rehearsal.session import Session
+from voice.rehearsal.speech import SpeechRequest, speak, transcribe
 from voice.rehearsal.wire import Seen, Wire
 
 log = structlog.get_logger()
@@ -57,6 +60,7 @@ class RehearsalServer:
         self._sockets_refused = 0
         self._tokens_refused = 0
         self._mouth = Mouth()
+        self._ears = Ears()
         self._runner: web.AppRunner | None = None
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -64,6 +68,8 @@ class RehearsalServer:
     async def start(self) -> None:
         """Listen. The port is known afterwards."""
         await self._mouth.start()
+        if self._script is None:
+            await self._ears.start()
         self._runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, backlog=512)
@@ -78,6 +84,7 @@ class RehearsalServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._mouth.close()
+        await self._ears.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -104,6 +111,11 @@ class RehearsalServer:
         return f"ws://{self._host}:{self._port}/v1/realtime"
 
     @property
+    def ears_pid(self) -> int | None:
+        """Process of the ear; it is started by the first sound when there is a script."""
+        return self._ears.pid
+
+    @property
     def mouth_pid(self) -> int | None:
         """Process of the voice."""
         return self._mouth.pid
@@ -128,6 +140,8 @@ class RehearsalServer:
         app = web.Application(middlewares=[_errors_as_json], client_max_size=_LONGEST_MESSAGE_BYTES)
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_post("/v1/realtime/client_secrets", self._client_secrets)
+        app.router.add_post("/v1/audio/speech", self._speech)
+        app.router.add_post("/v1/audio/transcriptions", self._transcriptions)
         app.router.add_get("/v1/models", self._models)
         return app
 
@@ -158,6 +172,16 @@ class RehearsalServer:
         self._require_api_key(request)
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "rehearsal"} for name in MODELS]
         return web.json_response({"object": "list", "data": models})
+
+    async def _speech(self, request: web.Request) -> web.Response:
+        self._require_api_key(request)
+        raw = await _json(request)
+        check(SpeechRequest, raw)
+        return await speak(self._mouth, raw)
+
+    async def _transcriptions(self, request: web.Request) -> web.Response:
+        self._require_api_key(request)
+        return await transcribe(self._ears, request)
 
     async def _client_secrets(self, request: web.Request) -> web.Response:
         self._require_api_key(request)
@@ -212,7 +236,7 @@ class RehearsalServer:
         return socket
 
     def _new_mind(self) -> Mind:
-        return ScriptedMind(self._script or Script())
+        return DemoMind(self._ears) if self._script is None else ScriptedMind(self._script)
 
 
 class _HttpError(Exception):

@@ -231,7 +231,8 @@ class Session:
         audio_format = FORMATS[self.config["audio"]["input"]["format"]["type"]]
         names = {"item_id": item.id, "content_index": 0}
         try:
-            text = await self.mind.transcribe(audio_format.to_s16(bytes(item.audio)), audio_format.samples_per_second)
+            s16 = audio_format.to_s16(bytes(item.audio))
+            text = await self.mind.transcribe(s16, audio_format.samples_per_second, self.config)
         except OSError:
             error = {"type": "server_error", "code": "transcription_failed", "message": "The ear is away."}
             if tell:

@@ -1,0 +1,41 @@
+"""Yes and no in the product's languages, as a telephone ear that only has an English model can hear them."""
+
+from functools import cache
+
+from voice.rehearsal.answer_words import DECOYS, PIECES, YES_OR_NO
+from voice.rehearsal.ears import Vocabulary
+
+_LEAST_SCORE = -5.0
+_LONGEST_MS = 3_000
+
+_NO_BEGINS = ("no", "nein", "nee", "non", "nie", "não", "liever", "auf keinen")
+YES_PHRASES = {
+    language: frozenset(phrase for phrase in phrases if not phrase.startswith(_NO_BEGINS))
+    for language, phrases in YES_OR_NO.items()
+}
+"""For the demo's own questions; a consent is judged by the product, from the words."""
+
+
+@cache
+def yes_or_no(language: str) -> Vocabulary | None:
+    """What to listen for in this language (its first part, such as "de"); None where there is no list.
+
+    What is reported is the phrase itself, in its own language: what it means is for the product to judge.
+    """
+    answers = YES_OR_NO.get(language)
+    if answers is None:
+        return None
+    # Each phrase is one word to the decoder, under a name of its own: the English dictionary says "nein" otherwise.
+    pronunciations: dict[str, str] = {}
+    meanings: dict[str, str] = {}
+    decoys: list[str] = []
+    said = {phones for one in answers.values() for phones in one.split("|")}
+    for phrase, phones in answers.items():
+        for one in phones.split("|"):
+            word = f"{language}_{len(pronunciations)}"
+            pronunciations[word], meanings[word] = one, phrase
+    for one in sorted({*DECOYS[language].values(), *PIECES} - said):
+        word = f"{language}_{len(pronunciations)}"
+        pronunciations[word] = one
+        decoys.append(word)
+    return Vocabulary(f"answers-{language}", meanings, tuple(decoys), pronunciations, _LEAST_SCORE, _LONGEST_MS)
