@@ -19,17 +19,17 @@ ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY"
 LONGEST_URI = 255
 """PJSIP's PJSIP_MAX_URL_SIZE is 256."""
 _LONGEST_VALUE = 2_048
-_OURS = re.compile(r"x-aitelier-", re.IGNORECASE)
+_OURS = re.compile(r"x-aitelier-", re.IGNORECASE | re.ASCII)
 _COMPACT = {"session-expires": "x", "event": "o"}
 _SHAPES: dict[str, re.Pattern[str]] = {
-    "Session-Expires": re.compile(r"(\d{1,9})\s*(?:;\s*refresher\s*=\s*(uac|uas))?\Z", re.IGNORECASE),
-    "Min-SE": re.compile(r"(\d{1,9})(?:\s*;.*)?\Z"),
-    "RAck": re.compile(r"(\d{1,10})\s+(\d{1,10})\s+([A-Z]{1,16})\Z"),
-    "RSeq": re.compile(r"(\d{1,10})\Z"),
-    "Event": re.compile(r"(refer)\s*(?:;\s*id\s*=\s*(\d{1,10}))?\Z", re.IGNORECASE),
-    "Subscription-State": re.compile(r"(active|pending|terminated)\b.*\Z", re.IGNORECASE),
-    "Privacy": re.compile(r"([a-z;]{1,64})\Z"),
-    "Retry-After": re.compile(r"(\d{1,9})\b.*\Z"),
+    "Session-Expires": re.compile(r"(\d{1,9})\s*(?:;\s*refresher\s*=\s*(uac|uas))?\Z", re.IGNORECASE | re.ASCII),
+    "Min-SE": re.compile(r"(\d{1,9})(?:\s*;.*)?\Z", re.ASCII),
+    "RAck": re.compile(r"(\d{1,10})\s+(\d{1,10})\s+([A-Z]{1,16})\Z", re.ASCII),
+    "RSeq": re.compile(r"(\d{1,10})\Z", re.ASCII),
+    "Event": re.compile(r"(refer)\s*(?:;\s*id\s*=\s*(\d{1,10}))?\Z", re.IGNORECASE | re.ASCII),
+    "Subscription-State": re.compile(r"(active|pending|terminated)\b.*\Z", re.IGNORECASE | re.ASCII),
+    "Privacy": re.compile(r"([a-z;]{1,64})\Z", re.ASCII),
+    "Retry-After": re.compile(r"(\d{1,9})\b.*\Z", re.ASCII),
 }
 _WRITTEN: dict[str, Callable[[re.Match[str]], str]] = {
     "Session-Expires": lambda match: match[1] + (f";refresher={match[2].lower()}" if match[2] else ""),

@@ -18,24 +18,26 @@ logging.getLogger("aiosipua").setLevel(logging.ERROR)
 
 _WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_START = re.compile(rf"({_WORD}) (\S+) SIP/(\d{{1,3}}\.\d{{1,3}})\Z")
-_STATUS = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: ([^\r\n]*))?\Z")
+_START = re.compile(rf"({_WORD}) (\S+) SIP/(\d{{1,3}}\.\d{{1,3}})\Z", re.ASCII)
+_STATUS = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: ([^\r\n]*))?\Z", re.ASCII)
 _PAIRED = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x09\x20-\x7e])*"'
 _VIA = re.compile(
     rf"SIP\s*/\s*2\.0\s*/\s*({_WORD})\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)\s*(?::\s*(\d{{1,5}})\s*)?((?:;.*)?)\Z",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,
 )
-_PARAMETER = re.compile(rf"\s*;\s*({_WORD})(?:\s*=\s*({_PAIRED}|\[[0-9A-Fa-f:.]+\]|{_WORD}))?\s*")
-_NAME_ADDR = re.compile(rf"({_QUOTED}\s*+|[^\"<>,;]*+)<([^<>\"\s]+)>((?:\s*;.*)?)\Z", re.DOTALL)
-_ADDR_SPEC = re.compile(r"()([^\s<>\",;?]+)((?:\s*;.*)?)\Z", re.DOTALL)
-_DISPLAY = re.compile(rf"(?:{_PAIRED}|{_WORD}(?:\s+{_WORD})*)\Z")
-_CSEQ = re.compile(rf"(\d{{1,10}})\s+({_WORD})\Z")
+_PARAMETER = re.compile(rf"\s*;\s*({_WORD})(?:\s*=\s*({_PAIRED}|\[[0-9A-Fa-f:.]+\]|{_WORD}))?\s*", re.ASCII)
+_NAME_ADDR = re.compile(rf"({_QUOTED}\s*+|[^\"<>,;]*+)<([^<>\"\s]+)>((?:\s*;.*)?)\Z", re.DOTALL | re.ASCII)
+_ADDR_SPEC = re.compile(r"()([^\s<>\",;?]+)((?:\s*;.*)?)\Z", re.DOTALL | re.ASCII)
+_DISPLAY = re.compile(rf"(?:{_PAIRED}|{_WORD}(?:\s+{_WORD})*)\Z", re.ASCII)
+_CSEQ = re.compile(rf"(\d{{1,10}})\s+({_WORD})\Z", re.ASCII)
 _CALL_ID = re.compile(r"[!-~]{1,256}\Z")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(.*)\Z", re.DOTALL)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):(.*)\Z", re.DOTALL | re.ASCII)
 _URI_PARAMETERS = r"((?:;[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+(?:=[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+)?)*)"
 _SIP_USER = r"[^@:<>\"\s]+(?::[^@<>\"\s]*[^@:<>\"\s])?"
-_SIP_URI = re.compile(rf"(?:({_SIP_USER})@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{{1,5}}))?{_URI_PARAMETERS}\Z")
-_TEL_URI = re.compile(rf"(\+?[0-9A-Fa-f*#().\-]+){_URI_PARAMETERS}\Z")
+_SIP_URI = re.compile(
+    rf"(?:({_SIP_USER})@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{{1,5}}))?{_URI_PARAMETERS}\Z", re.ASCII
+)
+_TEL_URI = re.compile(rf"(\+?[0-9A-Fa-f*#().\-]+){_URI_PARAMETERS}\Z", re.ASCII)
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _USER_SAFE = "-_.!~*'()&=+$,;?/%"
 _QUOTED_PAIR = re.compile(r"\\([\x00-\x7f])")

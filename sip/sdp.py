@@ -16,12 +16,17 @@ Srtp = Literal["off", "optional", "mandatory"]
 
 _MOST_STREAMS = 8
 _MOST_LINES = 400
-_MEDIA = re.compile(r"([a-z][a-z0-9\-]{0,15}) (\d{1,5})(?:/\d{1,3})? ([A-Za-z0-9/.\-]{1,32})((?: [!-~]{1,32}){1,64})\Z")
-_CONNECTION = re.compile(r"IN IP([46]) ([0-9A-Fa-f.:]{2,45})(?:/[\d/]{1,11})?\Z")
-_RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9.\-]{1,32})/(\d{1,6})(?:/1)?\Z")
-_FMTP = re.compile(r"(\d{1,3}) ([0-9,\-]{1,64})\Z")
-_CRYPTO = re.compile(r"(\d{1,9}) ([A-Za-z0-9_]{1,40}) inline:([A-Za-z0-9+/=]{1,128})(?:\|(2\^\d{1,2}|\d{1,20}))?\Z")
-_ORIGIN = re.compile(r"\S{1,64} (\d{1,20}) (\d{1,20}) IN IP[46] \S{1,255}\Z")
+_MEDIA = re.compile(
+    r"([a-z][a-z0-9\-]{0,15}) (\d{1,5})(?:/\d{1,3})? ([A-Za-z0-9/.\-]{1,32})((?: [!-~]{1,32}){1,64})\Z", re.ASCII
+)
+_CONNECTION = re.compile(r"IN IP([46]) ([0-9A-Fa-f.:]{2,45})(?:/[\d/]{1,11})?\Z", re.ASCII)
+_RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9.\-]{1,32})/(\d{1,6})(?:/1)?\Z", re.ASCII)
+_FMTP = re.compile(r"(\d{1,3}) ([0-9,\-]{1,64})\Z", re.ASCII)
+_CRYPTO = re.compile(
+    r"(\d{1,9}) ([A-Za-z0-9_]{1,40}) inline:([A-Za-z0-9+/=]{1,128})(?:\|(2\^\d{1,2}|\d{1,20}))?\Z", re.ASCII
+)
+_ORIGIN = re.compile(r"\S{1,64} (\d{1,20}) (\d{1,20}) IN IP[46] \S{1,255}\Z", re.ASCII)
+_SMALL = re.compile(r"\d{1,3}\Z", re.ASCII)
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}
 _CODECS = {("PCMU", 8000), ("PCMA", 8000), ("G722", 8000)}
@@ -78,7 +83,7 @@ def _harmless(stream: _Stream) -> str:
     """One format for a stream that is turned off: no dynamic type, which would need an rtpmap."""
     first = stream.formats[0]
     if stream.profile.startswith(("RTP/", "UDP/TLS/RTP")):
-        return first if first.isdigit() and int(first) < 96 else "0"
+        return first if _SMALL.match(first) and int(first) < 96 else "0"
     return first if re.fullmatch(r"[A-Za-z0-9\-]{1,32}", first) else "0"
 
 
@@ -199,7 +204,7 @@ def _formats(stream: _Stream) -> list[tuple[int, tuple[str, int], str]]:
             events[int(match[1])] = match[2]
     found: dict[int, tuple[int, tuple[str, int], str]] = {}
     for text in stream.formats:
-        number = int(text) if text.isdigit() and len(text) <= 3 else 128
+        number = int(text) if _SMALL.match(text) else 128
         codec = mapped.get(number) if number < 128 else None
         if codec in _CODECS:
             found.setdefault(number, (number, codec, ""))

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sip.edge import Edge
-from sip.settings import EdgeSettings
+from sip.settings import EdgeLimits, EdgeSettings
 from tests.peers.raw_sip import Peer, StandInWorker, stream_peer, udp_peer
 
 
@@ -38,6 +38,30 @@ class World:
     async def tcp(self, host: str = "127.0.0.1", source: str | None = None) -> Peer:
         self.peers.append(await stream_peer(self.edge.port("tcp"), host, source=source))
         return self.peers[-1]
+
+
+@contextlib.asynccontextmanager
+async def opened_edge(
+    run_folder: Path, *, limits: EdgeLimits | None = None, **settings: object
+) -> AsyncIterator[World]:
+    """An edge on free ports of 127.0.0.1, unless the settings say otherwise."""
+    wanted: dict[str, object] = {"binds": ("127.0.0.1",), "sip_port": 0, "sip_tls_port": 0, **settings}
+    limits = limits or EdgeLimits(cooling_s=0.05)
+    made = EdgeSettings(run_folder, limits=limits, **wanted)  # type: ignore[arg-type]  # by name
+    world = World(Edge(made), made)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(world.edge.run())
+        started = group.create_task(world.edge.started.wait())
+        await asyncio.wait({running, started}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if running.done():
+                await running
+            yield world
+        finally:
+            for party in (*world.peers, *world.workers):
+                party.close()
+            started.cancel()
+            world.edge.stop()
 
 
 Opener = Callable[..., contextlib.AbstractAsyncContextManager[World]]

@@ -13,38 +13,10 @@ from sip.control import request_report
 from sip.settings import EdgeLimits
 from tests.peers.edge_world import Opener, World
 from tests.peers.raw_sip import Peer
+from tests.peers.torture import honest, mutated
 
 UNLIMITED = EdgeLimits(cooling_s=0.0, invites_per_s=1e9, invites_burst=10**9, messages_per_s=1e9, messages_burst=10**9)
 MUTATED = 5_000
-_SPLICES = [b"\r\n", *b"; , : < > @ % \x00 \xff".split(), b'"', b"=" * 40, b" " * 300, b"A" * 3000]
-
-
-def mutated(message: bytes, random_: random.Random) -> bytes:
-    """One to four bytes or pieces changed, added, doubled, or gone."""
-    data = bytearray(message)
-    for _ in range(random_.randint(1, 4)):
-        at = random_.randrange(len(data))
-        match random_.randrange(6):
-            case 0:
-                data[at] = random_.randrange(256)
-            case 1:
-                data[at:at] = random_.choice(_SPLICES)
-            case 2:
-                del data[at : at + random_.randint(1, 40)]
-            case 3:
-                data[at:at] = data[at : at + random_.randint(1, 200)]
-            case 4:
-                lines = bytes(data).split(b"\r\n")
-                random_.shuffle(lines)
-                data = bytearray(b"\r\n".join(lines))
-            case _:
-                del data[random_.randrange(1, len(data) + 1) :]
-        data = data or bytearray(b"x")
-    return bytes(data)
-
-
-def _honest(statuses: dict[int, int]) -> bool:
-    return all(status < 500 or status in {503, 505} for status in statuses)
 
 
 async def _drain(peer: Peer, statuses: dict[int, int]) -> None:
@@ -68,7 +40,7 @@ async def test_mutated_invites_over_udp(open_edge: Opener) -> None:
                 await _drain(peer, statuses)
         await asyncio.sleep(0.1)
         await _drain(peer, statuses)
-        assert _honest(statuses), statuses
+        assert honest(statuses), statuses
         assert statuses[400] > 500
         assert "internal error" not in world.edge.report().metrics
         assert (await peer.call()).status == 200
@@ -90,7 +62,7 @@ async def test_mutated_invites_over_tcp(open_edge: Opener) -> None:
             message = peer.request("INVITE", "sip:busy@x", call_id=f"m{number}@test").encode()
             peer.send(mutated(message, random_))
         await _drain(peer, statuses)
-        assert _honest(statuses), statuses
+        assert honest(statuses), statuses
         assert statuses[400] > 100
         assert "internal error" not in world.edge.report().metrics
         good = await world.tcp()

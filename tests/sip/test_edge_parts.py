@@ -245,6 +245,15 @@ def test_structured_values() -> None:
     assert parameters_of(";a=b c") is None
 
 
+def test_digits_of_other_scripts_are_no_digits() -> None:
+    """Arabic-Indic numbers, which Python counts as digits, are malformed in SIP."""
+    text = "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n"
+    text += "Call-ID: a\r\n"
+    assert understood(read((text + "CSeq: 1 OPTIONS\r\n\r\n").encode())).cseq == 1
+    with pytest.raises(RefusedError):
+        understood(read((text + "CSeq: \u0661 OPTIONS\r\n\r\n").encode()))
+
+
 @given(
     st.binary(max_size=300) | st.builds(lambda tail: b"INVITE sip:a@b SIP/2.0\r\nVia: " + tail, st.binary(max_size=300))
 )
