@@ -28,6 +28,7 @@ from policies.line_events import (
 from policies.quality import mean_opinion_score
 from sip.invite import Invite
 from sip.media import MediaPort
+from sip.message import RefusedError, uri_of
 from sip.playout import Lane, Playout
 from sip.stream_totals import StreamTotals
 from sip.transport import LineTransport
@@ -74,6 +75,8 @@ class PhoneLine:
         self._delivery_planned = False
         self._answered: asyncio.Future[bool] | None = None
         self._transferred: asyncio.Future[int] | None = None
+        self._up = False
+        """Confirmed by the caller's ACK; the stack asserts that some operations come after it."""
         self._ended_by_us = False
         self._ended_by_caller = False
         self._held = False
@@ -101,24 +104,30 @@ class PhoneLine:
         self._plan_delivery()
 
     def ring(self) -> None:
-        """Send 180."""
-        self._operate("ring", lambda sip: sip.answer(_operation(180)))
+        """Send 180; nothing once the call is answered or refused."""
+        if self._answered is None and not self._ended_by_us:
+            self._operate("ring", lambda sip: sip.answer(_operation(180)))
 
     async def answer(self) -> bool:
         """Send 200; True once the caller's ACK is there, False when the caller has gone.
 
         An ACK that never comes ends the call after 32 s (64*T1, RFC 3261 section 13.3.1.4).
         """
+        if self._sip is None or self._ended_by_us:
+            return False
         if self._answered is None:
-            if not self._operate("answer", lambda sip: sip.answer(_operation(200))):
-                return False
-            if self._sip is None:
-                return False
             self._answered = self._loop.create_future()
+            if not self._operate("answer", lambda sip: sip.answer(_operation(200))):
+                self._not_answered()
         return await asyncio.shield(self._answered)
 
     def refuse(self, sip_status: int, reason: str) -> None:
-        """Send a final refusal; a 503 says when to come back."""
+        """Send a final refusal; a 503 says when to come back. A call that is answered already is hung up instead."""
+        if self._ended_by_us:
+            return
+        if self._answered is not None:
+            self.hang_up()
+            return
         parameters = _operation(sip_status)
         parameters.reason = reason
         if sip_status == 503:
@@ -141,8 +150,15 @@ class PhoneLine:
         """Send REFER (RFC 3515) and wait for its result.
 
         The final status the other side reported: of the REFER itself when that was refused, else of the NOTIFY. 408
-        when none came in time, 481 when there is no call, 491 while another transfer is under way.
+        when none came in time, 481 when there is no call that is up, 491 while another transfer is under way, and what
+        `sip.message.uri_of` says of an address that is none.
         """
+        try:
+            uri_of(uri)
+        except RefusedError as error:
+            return error.status
+        if not self._up or self._ended_by_us:
+            return 481
         if self._transferred is not None:
             return 491
         self._transferred = result = self._loop.create_future()
@@ -157,8 +173,9 @@ class PhoneLine:
             self._transferred = None
 
     def press(self, digits: str) -> None:
-        """Send keys (RFC 4733)."""
-        self._operate("press", lambda sip: sip.dialDtmf(digits))
+        """Send keys (RFC 4733); those the stack does not know are logged and not sent."""
+        if self._media_index is not None:
+            self._operate("press", lambda sip: sip.dialDtmf(digits))
 
     def statistics(self) -> LineStatistics | None:
         """Quality so far, over all streams of the call; None before there was sound."""
@@ -193,6 +210,7 @@ class PhoneLine:
 
     def confirmed(self) -> None:
         """The caller's ACK is there."""
+        self._up = True
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(True)
 
@@ -206,8 +224,8 @@ class PhoneLine:
             self._port = None
         self.playout.close()
         self.transport.close()
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(False)
+        self._up = False
+        self._not_answered()
         self.transfer_progressed(408, final=True)
         if not self._ended_by_us:
             self._emit(CallerHungUp() if self._ended_by_caller or status == 487 else LineFailed(status))
@@ -290,6 +308,10 @@ class PhoneLine:
         except Exception as error:  # noqa: BLE001  # the same for a `played` callback
             self._tick_went_wrong(error)
         self.transport.tick(heard, spoke=lane is not None)
+
+    def _not_answered(self) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(False)
 
     def _tick_went_wrong(self, error: Exception) -> None:
         if not self._tick_failed:  # said once, not fifty times a second

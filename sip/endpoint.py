@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import ipaddress
 import os
 import socket
 import sys
@@ -293,8 +294,9 @@ def _account_config(settings: WorkerSettings, sip_port: int) -> Any:
     media = config.mediaConfig
     media.transportConfig.port = settings.rtp_first_port
     media.transportConfig.portRange = settings.rtp_last_port - settings.rtp_first_port
-    media.transportConfig.boundAddress = settings.rtp_bind
-    media.transportConfig.publicAddress = settings.rtp_public or settings.rtp_bind
+    bound = "" if ipaddress.ip_address(settings.rtp_bind).is_unspecified else settings.rtp_bind
+    media.transportConfig.boundAddress = bound
+    media.transportConfig.publicAddress = settings.rtp_public or bound  # empty: the stack finds the machine's own
     media.transportConfig.qosType = pj.PJ_QOS_TYPE_VOICE
     media.srtpUse = pj.PJMEDIA_SRTP_OPTIONAL  # the edge refuses what a trunk's policy forbids
     media.srtpSecureSignaling = 0  # the leg between edge and worker is loopback

@@ -137,6 +137,26 @@ class Program:
         status = await line.transfer(str(what["uri"]), float(str(what["deadline"])))
         tell(line=number, event="transferred", status=status)
 
+    async def do_everything(self, number: int, line: PhoneLine, _: dict[str, object]) -> None:
+        """Every operation, in an order that makes no sense."""
+        line.press("1")
+        line.press("nonsense")
+        line.ring()
+        line.statistics()
+        statuses = [await line.transfer(uri, 0.05) for uri in ("tel:+491", "nonsense", "sip:a@b.test\r\nX: 1")]
+        line.playout.say(TONE, item="x")
+        line.playout.flush()
+        answered = [await line.answer(), await line.answer()]
+        line.ring()
+        line.refuse(486, "Busy Here")
+        line.refuse(486, "Busy Here")
+        line.hang_up()
+        line.hang_up()
+        line.press("1")
+        answered.append(await line.answer())
+        line.statistics()
+        tell(line=number, event="everything", statuses=statuses, answered=answered)
+
     async def do_press(self, _: int, line: PhoneLine, what: dict[str, object]) -> None:
         line.press(str(what["digits"]))
 

@@ -123,6 +123,52 @@ async def test_hanging_up_at_the_answer(worker: WorkerProcess) -> None:
         await worker.ended(phone)
 
 
+@pytest.mark.parametrize(
+    ("state", "statuses", "answered"),
+    [
+        ("ringing", [481, 400, 400], [True, True, False]),
+        ("talking", [408, 400, 400], [True, True, False]),
+        ("held", [408, 400, 400], [True, True, False]),
+        ("over", [481, 400, 400], [False, False, False]),
+    ],
+)
+async def test_every_operation_in_every_state(
+    worker: WorkerProcess, state: str, statuses: list[int], answered: list[bool]
+) -> None:
+    """The stack asserts, and so aborts, on what it did not expect; a line lets nothing of that through."""
+    async with SipPhone(worker.sip_port, "ring" if state == "ringing" else "echo", answers={"REFER": 202}) as phone:
+        phone.invite()
+        await phone.response(180 if state == "ringing" else 200)
+        line = await worker.line_of(phone)
+        if state == "held":
+            phone.messages.clear()
+            phone.invite(phone.sdp(direction="inactive"))
+            await phone.response(200)
+        elif state == "over":
+            phone.bye()
+            await worker.ended(phone)
+        else:
+            await asyncio.sleep(0.1)
+        worker.order("everything", line=line)
+        told = await worker.event("everything", line)
+        await worker.ended(phone)
+    assert (told["statuses"], told["answered"]) == (statuses, answered)
+
+
+async def test_hanging_up_before_the_acknowledgement(worker: WorkerProcess) -> None:
+    """A hang-up between our 200 and the caller's ACK ends the call once the ACK is there."""
+    async with SipPhone(worker.sip_port, "ring", acknowledge=False) as phone:
+        phone.invite()
+        line = await worker.line_of(phone)
+        worker.order("answer", line=line)
+        await phone.response(200)
+        worker.order("hang_up", line=line)
+        await asyncio.sleep(0.1)
+        phone.send("ACK", cseq=1)
+        await phone.request("BYE")
+        await worker.ended(phone)
+
+
 async def test_answering_too_late(worker: WorkerProcess) -> None:
     """An answer to a caller who has gone says so."""
     async with SipPhone(worker.sip_port, "ring") as phone:
