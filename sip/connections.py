@@ -134,13 +134,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def grow_impatient(self, now_s: float) -> None:
-        """Cut off a peer that is silent, or that has been sending one message for too long."""
-        if (
-            self._partial_since_s is not None
-            and now_s - self._partial_since_s > self._receiver.limits.partial_message_s
-        ):
-            self._receiver.dropped("a message took too long to come")
-            self.abort()
-        elif now_s - self._last_s > self._receiver.limits.idle_s:
-            self.close()
+    def too_slow(self, now_s: float) -> bool:
+        """Whether the peer has been sending one message for too long."""
+        since_s = self._partial_since_s
+        return since_s is not None and now_s - since_s > self._receiver.limits.partial_message_s
+
+    def idle(self, now_s: float) -> bool:
+        """Whether nothing has come for too long."""
+        return now_s - self._last_s > self._receiver.limits.idle_s

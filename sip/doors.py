@@ -61,6 +61,8 @@ class Doors:
         self.on_unframed: Callable[[bytes, str, Flow], None]
         self.tls_floor: Callable[[str], Literal["1.2", "1.3"]]
         """The lowest TLS version that this address may use."""
+        self.in_use: Callable[[int], bool]
+        """Whether a call needs the connection of this number, however silent it is."""
 
     # --- opening and closing -----------------------------------------------------------------------------------------
 
@@ -303,8 +305,12 @@ class Doors:
 
     def _sweep_later(self) -> None:
         now_s = asyncio.get_running_loop().time()
-        for connection in list(self._connections.values()):
-            connection.grow_impatient(now_s)
+        for number, connection in list(self._connections.items()):
+            if connection.too_slow(now_s):
+                self.dropped("a message took too long to come")
+                connection.abort()
+            elif connection.idle(now_s) and not self.in_use(number):
+                connection.close()
         self._sweep = asyncio.get_running_loop().call_later(min(1.0, self.limits.partial_message_s), self._sweep_later)
 
     # --- what connections ask (see `sip.connections.Receiver`) -------------------------------------------------------

@@ -86,6 +86,7 @@ class Edge:
         self._doors.on_message = self._inbound.message
         self._doors.on_unframed = self._inbound.unframed
         self._doors.tls_floor = self._tls_floor
+        self._doors.in_use = self._in_use
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -272,6 +273,9 @@ class Edge:
     def _tls_floor(self, ip: str) -> Literal["1.2", "1.3"]:
         trunk = self._exchange.trunks.find(ip)
         return trunk.min_tls if trunk is not None else "1.3"
+
+    def _in_use(self, connection: int) -> bool:
+        return any(call.flow.connection == connection and not call.over for call in self._exchange.calls.values())
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

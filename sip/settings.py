@@ -17,7 +17,7 @@ class EdgeLimits:
     connections: int = 1_000
     connections_per_source: int = 50
     idle_s: float = 900.0
-    """A connection without a message or a keep-alive for so long is closed. Timer of RFC 5626 keep-alives: 120 s."""
+    """A connection without a message, a keep-alive (RFC 5626: every 120 s) or a call for so long is closed."""
     partial_message_s: float = 10.0
     """A message that began on a connection must be whole within this time (slow loris)."""
     handshake_s: float = 10.0

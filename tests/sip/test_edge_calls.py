@@ -1,6 +1,7 @@
 """Whole calls through a running edge, with a stand-in worker behind it."""
 
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import trustme
 from sip.control import WorkerDied
 from sip.edge import Edge
 from sip.settings import EdgeLimits
+from sip.trunks import Trunk
 from tests.peers.edge_world import Opener, World
 from tests.peers.raw_sip import SDP, Answer, Peer, stream_peer
 
@@ -200,6 +202,25 @@ async def test_tls_is_1_3_and_nothing_below(open_edge: Opener, tmp_path: Path, a
         renewed = await stream_peer(world.edge.port("tls"), tls=client)
         world.peers.append(renewed)
         assert renewed.transport.get_extra_info("ssl_object").getpeercert()["serialNumber"] != before
+
+
+async def test_an_audited_trunk_may_use_tls_1_2(open_edge: Opener, tmp_path: Path, authority: trustme.CA) -> None:
+    """The exception holds for that trunk's addresses alone; another source is cut off after its 1.2 handshake."""
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    _issue(authority, chain, key)
+    async with open_edge(tls_certificate=chain, tls_key=key) as world:
+        world.edge.set_trunks([Trunk(id="old", networks=("127.0.0.9/32",), min_tls="1.2")])
+        client = ssl.create_default_context()
+        authority.configure_trust(client)
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        old = await stream_peer(world.edge.port("tls"), tls=client, source="127.0.0.9")
+        world.peers.append(old)
+        old.send(old.request("OPTIONS"))
+        assert (await old.get()).status == 200
+        with contextlib.suppress(ssl.SSLError, ConnectionError):  # cut off already within the handshake
+            other = await stream_peer(world.edge.port("tls"), tls=client)
+            world.peers.append(other)
+            await asyncio.wait_for(other.lost.wait(), 2)
 
 
 async def test_a_dead_worker_ends_its_calls(world: World) -> None:

@@ -163,7 +163,9 @@ async def test_more_messages_than_one_source_may_send(open_edge: Opener) -> None
 async def test_slow_and_idle_connections_are_cut(open_edge: Opener) -> None:
     """A message that takes too long to come, and a silent connection, end; keep-alives are answered and keep it."""
     async with open_edge(limits=EdgeLimits(partial_message_s=0.2, idle_s=0.6)) as world:
-        slow, idle, alive = await world.tcp(), await world.tcp(), await world.tcp()
+        await world.worker()
+        slow, idle, alive, talking = [await world.tcp() for _ in range(4)]
+        assert (await talking.call()).status == 200
         slow.send("OPTIONS sip:x SIP/2.0\r\n")
         for _ in range(5):
             await asyncio.sleep(0.2)
@@ -172,6 +174,7 @@ async def test_slow_and_idle_connections_are_cut(open_edge: Opener) -> None:
         assert slow.lost.is_set()
         assert idle.lost.is_set()
         assert not alive.lost.is_set()
+        assert not talking.lost.is_set(), "its call still needs it"
         await asyncio.sleep(0.02)
         assert bytes(alive.bytes_in) == b"\r\n" * 5
 
