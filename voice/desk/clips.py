@@ -21,7 +21,7 @@ from voice.waist.plan import Clip
 
 log = structlog.get_logger()
 
-RENDER_SECONDS = 20.0
+RENDER_SECONDS = 10.0
 RENDERED_AT_ONCE = 8
 KEPT_BYTES = 32 << 20
 RETRY_SECONDS = 60.0

@@ -211,13 +211,21 @@ class Ingestion:
 
     async def _close_lost(self) -> None:
         for call in tuple(self._lost.values()):
-            if not self._spool.has(str(call.session_id)):
-                async with self._database.tenant(call.tenant_id) as store:
-                    if call.spare:
-                        await sessions.discard_session(store, call.session_id)
-                    else:
-                        await sessions.close_session(store, call.session_id, ended_by="system", end_reason=call.reason)
+            try:
+                if not self._spool.has(str(call.session_id)):
+                    await self._close(call)
+            except StoreAwayError:
+                raise
+            except Exception as error:  # noqa: BLE001 - its row stays open, and is not counted after two hours
+                log.warning("lost_call_not_closed", session_id=str(call.session_id), error=type(error).__name__)
             self._lost.pop(call.session_id, None)
+
+    async def _close(self, call: LostCall) -> None:
+        async with self._database.tenant(call.tenant_id) as store:
+            if call.spare:
+                await sessions.discard_session(store, call.session_id)
+            else:
+                await sessions.close_session(store, call.session_id, ended_by="system", end_reason=call.reason)
 
     def _note_trouble(self, session_id: str, error: Exception) -> None:
         now = asyncio.get_running_loop().time()

@@ -13,10 +13,12 @@ from store.scenarios import Scenario
 from voice.desk.clips import Sentence
 
 _SAYS_AI = re.compile(
-    r"\b(A\.?I\.?|KI|IA|SI|artificial|artificiel\w*|artificiale|sztuczn\w*|künstliche\w*|kunstmatig\w*)\b",
-    re.IGNORECASE,
+    r"\b(A\.?I\.?|KI|IA|SI|(?i:artificial|artificiel\w*|artificiale|sztuczn\w*|künstliche\w*|kunstmatig\w*))\b"
 )
-"""In one of our languages. A wording of a scenario's own without any of these does not count as a disclosure."""
+"""In one of our languages; the short forms in capitals, as "si" and "ai" are everyday words in some of them.
+
+A scenario's own wording without any of these does not count as a disclosure.
+"""
 
 
 @dataclass(frozen=True, slots=True)

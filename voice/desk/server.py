@@ -63,7 +63,7 @@ UNUSED_PLAN_SECONDS = 30.0
 """A plan for a call that shows no sign of life and no journal for so long was never used."""
 MOST_TOKENS = 20
 """Of one call: more reconnects than any call survives, fewer than an exploited worker could sell."""
-_TIDY_EVERY_SECONDS = 5.0
+_TIDY_EVERY_SECONDS = 2.0
 
 Order = HangUpOrdered | TransferOrdered | PauseOrdered | ResumeOrdered
 

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from scripts.run_desk import trunk_terms
-from store import projects, scenarios
+from store import postgres, projects, scenarios
 from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
-from tests.database import Shop, bakery, database, database_home, florist, open_folder, store_settings
+from store.settings import StoreSettings
+from tests.database import Shop, address, bakery, database, database_home, florist, open_folder, store_settings
 from voice.call.desk_client import DeskClient
 from voice.desk.clips import ClipShelf, Speaker
 from voice.desk.ingest import Ingestion
@@ -73,6 +75,19 @@ BOOKING = Tool(
     parameters={"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]},
     run=book,
 )
+
+
+@contextlib.contextmanager
+def database_away(home: Path, settings: StoreSettings) -> Iterator[None]:
+    """The database of these settings refuses every connection, and cuts those it has, until the block ends."""
+    name = str(settings.database_url).rsplit("?", maxsplit=1)[0].rsplit("/", maxsplit=1)[1]
+    with psycopg.connect(address(home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        try:
+            yield
+        finally:
+            connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
 
 
 async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 10.0) -> None:

@@ -6,17 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from store import postgres, sessions
+from store import sessions
 from store.blobs import FolderBlobs
 from store.engine import Database, StoreAwayError
 from store.settings import StoreSettings
-from tests.database import Shop, address
+from tests.database import Shop
 from tests.voice.desk import dying
-from tests.voice.desk.conftest import until
+from tests.voice.desk.conftest import database_away, until
 from tests.voice.desk.left_behind import (
     CALL,
     SOUND,
@@ -250,23 +249,15 @@ async def test_database_away_loses_nothing(
 ) -> None:
     """While the database refuses, everything waits in the spool; soon after it is back, everything is taken in."""
     left = await leave_call(database, bakery, spool)
-    name = str(store_settings.database_url).rsplit("?", maxsplit=1)[0].rsplit("/", maxsplit=1)[1]
-
-    def allow(answer: str) -> None:
-        with psycopg.connect(address(database_home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
-            connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {answer}")
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-
-    allow("false")
-    with pytest.raises(StoreAwayError):
-        await ingestion.scan()
-    working = asyncio.ensure_future(ingestion.run())
-    try:
+    with database_away(database_home, store_settings):
+        with pytest.raises(StoreAwayError):
+            await ingestion.scan()
+        working = asyncio.ensure_future(ingestion.run())
         ingestion.lose(LostCall(bakery.tenant_id, uuid7(), "worker_lost", spare=False))
         await asyncio.sleep(0.3)
         assert left.journal.exists()
         assert left.recording.exists()
-        allow("true")
+    try:
         await until(lambda: not names(spool))
     finally:
         working.cancel()

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -14,11 +15,26 @@ from scripts.operators import DeskAwayError, ask
 from store import sessions, trunks
 from store.blobs import FolderBlobs
 from store.engine import Database
+from store.settings import StoreSettings
 from tests.database import Shop
-from tests.voice.desk.conftest import BOOKING, Worker, connected, open_desk, running, stock, until
+from tests.voice.desk.conftest import (
+    BOOKING,
+    Worker,
+    connected,
+    database_away,
+    open_desk,
+    running,
+    settings_in,
+    stock,
+    until,
+)
+from tests.voice.desk.left_behind import CALL, STARTED_UNIX_MS
+from voice.desk import server
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import DeskRunningError
+from voice.rehearsal.server import RehearsalServer
+from voice.waist.journal import Header, JournalSealer
 from voice.waist.messages import (
     LENGTH,
     CallClosed,
@@ -31,7 +47,9 @@ from voice.waist.messages import (
     PauseOrdered,
     PlanDenied,
     PlanGranted,
+    PlanRequested,
     TokenDenied,
+    TokenMinted,
     TokenRequested,
     ToolDone,
     ToolRequested,
@@ -197,12 +215,88 @@ async def test_call_that_left_no_journal_is_closed(worker: Worker, bakery: Shop,
 
 
 async def test_database_away_is_503_and_comes_back(
-    worker: Worker, bakery: Shop, database_home: Path, database: Database
+    worker: Worker, bakery: Shop, database_home: Path, store_settings: StoreSettings
 ) -> None:
-    """While nothing can be decided the worker is told so, and decides by its spare plan; afterwards all goes on."""
+    """While nothing can be decided the worker is told so at once; when the database is back, so are plans."""
     await worker.granted(bakery.called)
-    await database.close()  # as if every connection had been cut: they are opened anew
+    with database_away(database_home, store_settings):
+        assert await worker.plan(bakery.called) == PlanDenied(sip_status=503, reason="the desk cannot decide now")
     assert isinstance(await worker.plan(bakery.called), PlanGranted)
+
+
+async def test_call_answered_while_the_desk_was_away_is_not_lost(
+    settings: DeskSettings, database: Database, blobs: FolderBlobs, bakery: Shop
+) -> None:
+    """A worker answers with its spare plan while there is no desk; the next desk takes the call in as any other."""
+    await stock(settings, database, bakery)
+    request = PlanRequested(called=bakery.called, caller="+493012345678", trunk="loopback", sip_call_id="call@test")
+    async with contextlib.AsyncExitStack() as worker_lives:
+        async with open_desk(settings, database, blobs) as first, running(first):
+            worker = await worker_lives.enter_async_context(connected(settings))
+            assert isinstance(await worker.client.plan(request), PlanGranted)
+        answer = await worker.client.plan(request)
+        assert isinstance(answer, PlanGranted)
+        plan = answer.plan
+        assert await state_of(database, bakery, plan.session_id) == ("spare", None)
+        await asyncio.to_thread(write_journal, settings.spool, plan)
+        async with open_desk(settings, database, blobs) as second, running(second):
+            await until(lambda: is_in(database, bakery, plan.session_id, ("ended", "hung_up")))
+    async with database.tenant(bakery.tenant_id) as store:
+        session = await sessions.find_session(store, UUID(plan.session_id))
+    assert session is not None
+    assert session.caller == "+493012345678"
+
+
+def write_journal(spool: Path, plan: CallPlan) -> None:
+    """As the worker does, under the key of its plan."""
+    header = Header(
+        session_id=plan.session_id,
+        tenant_id=plan.tenant_id,
+        project_id=plan.project_id,
+        scenario_id=plan.scenario_id,
+        scenario_version=plan.scenario_version,
+        wrapped_data_key=plan.wrapped_data_key,
+        started_at_unix_ms=STARTED_UNIX_MS,
+    )
+    sealer = JournalSealer(header, plan.data_key)
+    (spool / f"{plan.session_id}.journal").write_bytes(sealer.preamble + b"".join(map(sealer.seal, CALL)))
+
+
+async def test_spare_counts_once_it_is_used(worker: Worker, bakery: Shop, database: Database) -> None:
+    """The first sign of life of a call that was answered with a spare plan makes it a call of the tenant's."""
+    answer = await worker.plan(bakery.called, spare=True)
+    assert isinstance(answer, PlanGranted)
+    assert answer.spare is not None
+    worker.client.notify(CallStateChanged(session_id=answer.spare.session_id, state="disclosing"))
+    await until(lambda: is_in(database, bakery, answer.spare.session_id, ("open", None)))
+
+
+async def test_plan_nobody_used_is_closed(
+    worker: Worker, bakery: Shop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that came too late for its call stops counting, though its worker lives and says nothing."""
+    plan = await worker.granted(bakery.called)
+    monkeypatch.setattr(server, "UNUSED_PLAN_SECONDS", 0.0)
+    await until(lambda: is_in(database, bakery, plan.session_id, ("ended", "not_answered")))
+
+
+async def test_tokens_are_for_calls_that_are_up(
+    folder: Path, rehearsal: RehearsalServer, database: Database, blobs: FolderBlobs, bakery: Shop
+) -> None:
+    """A call gets tokens for its model, but not without end; a made-up call gets none."""
+    settings = settings_in(folder, rehearsal.url)
+    await stock(settings, database, bakery)
+    async with open_desk(settings, database, blobs) as desk, running(desk), connected(settings) as worker:
+        plan = await worker.granted(bakery.called)
+
+        async def token(session_id: str) -> object:
+            request = TokenRequested(session_id=session_id, tenant_id=plan.tenant_id, project_id=plan.project_id)
+            return await worker.client.ask(request, seconds=5)
+
+        for _ in range(server.MOST_TOKENS):
+            assert isinstance(await token(plan.session_id), TokenMinted)
+        assert await token(plan.session_id) == TokenDenied(code="too_many_tokens")
+        assert await token("0192f0c1-0000-7000-8000-000000000000") == TokenDenied(code="unknown_session")
 
 
 FOREIGN_WORKER = """
