@@ -121,14 +121,14 @@ def _as_assignments(environment: Mapping[str, str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def server(folder: Path, **settings: str) -> Iterator[Server]:
-    """A whole server with a throw-away home; `settings` without their prefix, in lower case.
+def server(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
+    """A whole server whose home is in `folder`; `settings` without their prefix, in lower case.
 
     Raises:
         BenchError: It does not come up within a minute.
     """
     home, sip_port = folder / "home", free_port(socket.SOCK_DGRAM)
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     folder.chmod(0o711)
     named = {
         "home": str(home),
@@ -138,9 +138,9 @@ def server(folder: Path, **settings: str) -> Iterator[Server]:
         **settings,
     }
     environment = {f"AITELIER_{name.upper()}": value for name, value in named.items()}
-    with (home / "server.log").open("wb") as log:
+    with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            ["env", *_as_assignments(environment), sys.executable, "-m", "scripts.serve"],  # noqa: S607  see above
+            ["env", *_as_assignments(environment), sys.executable, "-m", "scripts.serve", *options],  # noqa: S607  see above
             stdout=log,
             stderr=log,
             cwd=ROOT,
