@@ -112,6 +112,8 @@ class LocalDesk:
         finally:
             self._writers.discard(writer)
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _answer(self, writer: asyncio.StreamWriter, envelope: Envelope) -> None:
         await asyncio.sleep(self.delay_seconds)

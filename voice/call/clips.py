@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voice.call.line import SAMPLES_PER_SECOND, Playout
+from voice.call.transcript import Transcript
 from voice.waist.plan import Clip
 
 SLACK_SECONDS = 5.0
 """A clip that has not been heard so long after its time never will be: the media clock stands still."""
+
+
+_SAMPLES_PER_MS = SAMPLES_PER_SECOND // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +25,11 @@ class Heard:
 
 
 class ClipPlayer:
-    """Plays clips on one line. What was heard whole goes to `heard`, as a sentence of the agent's."""
+    """Plays clips on one line; they are sentences of the agent's. `heard` gets the text of what was heard whole."""
 
-    def __init__(self, playout: Playout, heard: Callable[[Clip, Heard], None]) -> None:
+    def __init__(self, playout: Playout, transcript: Transcript, heard: Callable[[str], None]) -> None:
         self._playout = playout
+        self._transcript = transcript
         self._heard = heard
         self._count = 0
         self.last_item = ""
@@ -39,13 +44,20 @@ class ClipPlayer:
 
         def played() -> None:
             heard = Heard(max(0, self._playout.samples - samples), self._playout.samples)
-            self._heard(clip, heard)
+            self._transcript.settle()
+            self._heard(clip.text)
             if not done.done():
                 done.set_result(heard)
 
+        self._transcript.clip_queued(item, clip.text, samples // _SAMPLES_PER_MS, lasting=not interruptible)
         self._playout.say(audioop.ulaw2lin(clip.audio, 2), item=item, interruptible=interruptible, played=played)
         self._playout.finish(item)
         return done
+
+    def cut(self) -> None:
+        """Drop what may be interrupted."""
+        self._playout.flush()
+        self._transcript.cut()
 
     async def play(self, clip: Clip) -> None:
         """Say a clip and return once it has been heard, or the line no longer moves."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from policies.consent_words import Heard, hear, hear_key
 from voice.call.clips import ClipPlayer
 from voice.call.consent_ear import ConsentEar
-from voice.call.line import SAMPLES_PER_SECOND, Playout
+from voice.call.line import SAMPLES_PER_SECOND
 from voice.waist.plan import Clip, ConsentTerms
 
 STILL_SPEAKING_SECONDS = 5.0
@@ -29,9 +29,8 @@ class ConsentQuestion:
     So the question's own echo cannot answer it.
     """
 
-    def __init__(self, terms: ConsentTerms, playout: Playout, clips: ClipPlayer, ear: ConsentEar) -> None:
+    def __init__(self, terms: ConsentTerms, clips: ClipPlayer, ear: ConsentEar) -> None:
         self._terms = terms
-        self._playout = playout
         self._clips = clips
         self._ear = ear
         self._keys: asyncio.Queue[Heard] = asyncio.Queue()
@@ -57,7 +56,7 @@ class ConsentQuestion:
             seconds = len(question.audio) / SAMPLES_PER_SECOND
             await _first(key, played, seconds=seconds + STILL_SPEAKING_SECONDS)
             if key.done():
-                self._playout.flush()
+                self._clips.cut()
                 return _decided(key.result(), "key", question)
             return await self._listen(question, key)
         finally:

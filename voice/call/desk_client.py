@@ -6,6 +6,7 @@ again in the background.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
@@ -161,6 +162,8 @@ class DeskClient:
                     if not reply.done():
                         reply.set_exception(ConnectionResetError("the desk has gone"))
                 await orders.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, orders: Tasks) -> None:

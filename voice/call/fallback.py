@@ -54,4 +54,5 @@ class Message:
             await asyncio.sleep(_LOOK_SECONDS)
             now = time.monotonic()
             quiet = FINISHED_SECONDS if self.spoken else NOTHING_SAID_SECONDS
-            self._over = now - self._began > self.longest_seconds or now - self._last_loud > quiet
+            if now - self._began > self.longest_seconds or now - self._last_loud > quiet:
+                return

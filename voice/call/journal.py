@@ -68,14 +68,18 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def _nobody() -> None:
+    """Nobody wants to know."""
+
+
 class SpoolFile:
     """A file that only grows. All of it runs on the writer's thread."""
 
-    def __init__(self, path: Path, *, locked: bool = False, troubled: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path, *, locked: bool = False, troubled: Callable[[], None] | None = None) -> None:
         """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
         self._path = path
         self._locked = locked
-        self._tell_troubled = troubled
+        self._tell_troubled = troubled or _nobody
         self._descriptor: int | None = None
         self._waiting = bytearray()
         self.troubled = False
@@ -112,6 +116,7 @@ class SpoolFile:
                 os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
+        self._tell_troubled = _nobody
 
     def remove(self) -> None:
         """Keep nothing of it."""

@@ -77,7 +77,7 @@ class Line(Protocol):
 
     @property
     def transport(self) -> BaseTransport:
-        """pipecat's way to the same sound.
+        """Pipecat's way to the same sound.
 
         Its input pushes one `InputAudioRawFrame` a tick; its output gives each `TTSAudioRawFrame` whole to
         `playout.say` under the item in `context_id`, calls `finish` for the item of a `TTSStoppedFrame`, and `flush`

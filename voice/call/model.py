@@ -48,6 +48,8 @@ HARMLESS_ERRORS = frozenset({"response_cancel_not_active", "conversation_already
 """Two sides acted at once; the conversation is as it should be."""
 MOST_FAILED_RESPONSES = 2
 """One after another: the first is asked for again, after the last the session counts as failed."""
+SECOND_CHANCE_SECONDS = 4.0
+"""A session that follows a failed one must answer within this time."""
 
 
 class Watcher(Protocol):
@@ -206,7 +208,8 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         """See whether the model has owed an answer for too long. To be called a few times a second."""
         if self._asked_at is None or not self._link.up or self._held or self._playout.queued_ms:
             return
-        if time.monotonic() - self._asked_at > self._silence_seconds:
+        patience = self._silence_seconds if self._link.proven else min(self._silence_seconds, SECOND_CHANCE_SECONDS)
+        if time.monotonic() - self._asked_at > patience:
             self._link.fail("silent", None)
 
     # --- pipecat's side -----------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             self._link.send({"type": "conversation.item.create", "item": item})
         else:  # asked in a session that is gone
             self._put("system", f"Result of the tool {frame.function_name}: {output}")
-        if (frame.properties is None or frame.properties.run_llm is not False) and not self._unanswered:
+        if frame.properties is None or frame.properties.run_llm is not False:
             self._ask()
 
     # --- speaking to the server ---------------------------------------------------------------------------------------
@@ -260,12 +263,12 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         self._link.send({"type": "conversation.item.create", "item": item})
 
     def _ask(self) -> None:
-        """Ask for an answer, now or as soon as there is a session, nothing is held, and no response is being made."""
+        """Ask for an answer, as soon as there is a session, nothing is held, and no response or tool is under way."""
         self._wanted = True
         self._ask_if_wanted()
 
     def _ask_if_wanted(self) -> None:
-        if not self._wanted or self._held or not self._link.up or self._asked_at is not None:
+        if not self._wanted or self._held or self._unanswered or not self._link.up or self._asked_at is not None:
             return
         self._wanted = False
         self._asked_at = time.monotonic()
@@ -285,7 +288,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
                     "audio_end_ms": cut.heard_ms,
                 }
             )
-            self._transcript.agent_cut(cut.item)
+        self._transcript.cut()
 
     def _came_up(self) -> None:
         """Bring a new session up to where the conversation is."""
@@ -327,6 +330,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         self._sign_of_life()
         if self._speech.sounded(item, event["content_index"], len(sound)):
             self._opened = True
+            self._link.prove()
             self._watcher.answer_begun(item, self._caller_stopped_at)
             self._caller_stopped_at = None
         self._transcript.agent_sounded(item, len(sound) * 1000 // SAMPLES_PER_SECOND)

@@ -1,4 +1,7 @@
-"""Keeps one call connected to its model: connects, and after a failure reconnects once, fast, or gives up."""
+"""Keeps one call connected to its model: connects, and after a failure reconnects once, fast, or gives up.
+
+A session that fails before it has answered is not followed by another: the caller has waited long enough.
+"""
 
 import asyncio
 import ssl
@@ -56,6 +59,7 @@ class ModelLink:
         self._connection: ModelConnection | None = None
         self._ailment: tuple[Change, str | None] | None = None
         self._reconnects: deque[float] = deque(maxlen=MOST_RECONNECTS)
+        self._proven = True
         self.given_up = False
         """There will be no model any more in this call."""
 
@@ -68,6 +72,15 @@ class ModelLink:
     def appended_ms(self) -> int:
         """How much of the caller's voice this session has been sent."""
         return self._connection.appended_ms if self._connection else 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether this session has answered, or is the call's first. One that is not gets no second chance."""
+        return self._proven
+
+    def prove(self) -> None:
+        """The session has answered."""
+        self._proven = True
 
     def send(self, event: Event) -> None:
         """Write an event; nothing happens while there is no session."""
@@ -98,9 +111,10 @@ class ModelLink:
             self._ailment = None
             self._changed(what, code)
             self._went_down()
-            if self._failing():
+            if not self._proven or self._failing():
                 break
             again = True
+            self._proven = False
         self.given_up = True
         self._changed("given_up", None)
 

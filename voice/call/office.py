@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from policies import call_flow as flow
+from voice.call.apart import take_apart
 from voice.call.desk_client import DeskClient
 from voice.call.journal import SpoolWriter
 from voice.call.line import Line
@@ -100,6 +101,7 @@ class CallOffice:
             self._calls.discard(call)
             for session_id in [session_id for session_id, known in self.live.items() if known is call]:
                 del self.live[session_id]
+            take_apart(call)
 
     async def _order(self, session_id: str, event: flow.Event, otherwise: str) -> Done:
         call = self.live.get(session_id)

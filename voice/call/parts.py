@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.call_flow import Event
-from voice.call.clips import ClipPlayer, Heard
+from voice.call.clips import ClipPlayer
 from voice.call.consent import ConsentQuestion
 from voice.call.consent_ear import ConsentEar
 from voice.call.consent_gate import ConsentGate
@@ -25,7 +25,7 @@ from voice.call.tools import CallInHand, Toolbox
 from voice.call.transcript import Transcript
 from voice.call.watch import Watch
 from voice.waist.journal import AlarmRaised
-from voice.waist.plan import CallPlan, Clip
+from voice.waist.plan import CallPlan
 
 SAMPLES_PER_MS = SAMPLES_PER_SECOND // 1000
 
@@ -52,6 +52,7 @@ class Parts:
     sink: RecordingSink
     transcript: Transcript
     reports: Reports
+    tools: Toolbox
     clips: ClipPlayer
     ear: ConsentEar
     question: ConsentQuestion
@@ -102,11 +103,7 @@ def assemble(
     )
     tools.hand_to(model)
 
-    def clip_heard(clip: Clip, heard: Heard) -> None:
-        transcript.clip_played(clip.text, heard.from_sample // SAMPLES_PER_MS, heard.to_sample // SAMPLES_PER_MS)
-        model.note_said(clip.text)
-
-    clips = ClipPlayer(playout, clip_heard)
+    clips = ClipPlayer(playout, transcript, model.note_said)
     ear = ConsentEar(means.speech_url, plan.language)
     gate = ConsentGate()
     watch = Watch(plan.limits, playout, model, transcript, happened)
@@ -115,9 +112,10 @@ def assemble(
         sink=RecordingSink(means.writer, means.spool, plan, functools.partial(_alarm_about_recording, log)),
         transcript=transcript,
         reports=reports,
+        tools=tools,
         clips=clips,
         ear=ear,
-        question=ConsentQuestion(plan.consent, playout, clips, ear),
+        question=ConsentQuestion(plan.consent, clips, ear),
         gate=gate,
         model=model,
         watch=watch,

@@ -12,6 +12,7 @@ from policies import call_flow as flow
 from policies.call_flow import Command, Event
 from policies.line_events import CallerHungUp
 from voice.call import fallback
+from voice.call.apart import take_apart
 from voice.call.journal import CallLog
 from voice.call.latency import SoundLatency
 from voice.call.line import Line
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TRANSFER_SECONDS = 30.0
 FINISH_SECONDS = 15.0
 """The agent's last words may take so long; then the call goes on without their end."""
+PIPELINE = "pipeline"
+"""Name of the task that runs it."""
 _LOOK_SECONDS = 0.05
 
 _RECORDS_FROM: dict[type[Event], str] = {
@@ -64,6 +67,7 @@ class Performer:
         """The caller has said no: neither sound nor words nor keys of this call are kept."""
         self.message: fallback.Message | None = None
         """The message being spoken, while one is."""
+        self._model_lost = False
         self._methods: dict[Command, Callable[[Event], Awaitable[None]]] = {
             command: getattr(self, f"_{command}") for command in Command if command is not Command.REFUSE
         }
@@ -72,11 +76,24 @@ class Performer:
         """Carry out one command of those that `because` led to."""
         await self._methods[command](because)
 
+    def lost_model(self) -> None:
+        """There is no pipeline, and so no model."""
+        self._model_lost = True
+        self._happened(flow.ModelGivenUp())
+
     async def stop(self) -> None:
         """Take the pipeline down and end the recording."""
         if self._pipeline is not None:
             await self._pipeline.stop()
         self._parts.sink.finish()
+
+    def take_apart(self) -> None:
+        """Free the call's parts, once its tasks are over."""
+        if self._pipeline is not None:
+            self._pipeline.take_apart()
+        else:
+            take_apart(self._parts.model)
+        take_apart(self._parts.reports, self._parts.tools, self)
 
     # --- answer, disclosure, consent ---------------------------------------------------------------------------------
 
@@ -109,7 +126,7 @@ class Performer:
     async def _connect_model(self, _: Event) -> None:
         self._parts.reports.connecting_since = time.monotonic()
         self._pipeline = self._parts.pipeline()
-        self._tasks.start(self._pipeline.run(), "pipeline")
+        self._tasks.start(self._pipeline.run(), PIPELINE)
 
     async def _record_if_due(self, because: Event) -> None:
         terms = self._plan.recording
@@ -181,7 +198,7 @@ class Performer:
         await self._check_model(because)
 
     async def _check_model(self, _: Event) -> None:
-        if self._parts.model.given_up:
+        if self._model_lost or self._parts.model.given_up:
             self._happened(flow.ModelGivenUp())
 
     async def _pause(self, because: Event) -> None:

@@ -13,6 +13,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from voice.call.apart import take_apart
 from voice.call.consent_gate import ConsentGate
 from voice.call.line import SAMPLES_PER_SECOND
 from voice.call.model import RealtimeModel
@@ -48,8 +49,10 @@ class CallPipeline:
     """One call's running pipeline, in a runner of its own: a shared one never lets go of what has finished."""
 
     def __init__(self, processors: list[FrameProcessor]) -> None:
+        self._processors = processors
+        self._pipeline = Pipeline(processors)
         self._worker = PipelineWorker(
-            Pipeline(processors),
+            self._pipeline,
             params=PipelineParams(audio_in_sample_rate=SAMPLES_PER_SECOND, audio_out_sample_rate=SAMPLES_PER_SECOND),
             enable_rtvi=False,
             enable_turn_tracking=False,
@@ -62,6 +65,14 @@ class CallPipeline:
         """Run until `stop`."""
         await self._runner.add_workers(self._worker)
         await self._runner.run()
+
+    def take_apart(self) -> None:
+        """Free it, once `run` has returned. Others' stages are only let go of: the line's media may still tick."""
+        for stage in self._processors:
+            stage._prev = stage._next = stage._setup = None  # noqa: SLF001 - pipecat has no way to unlink
+        own = [stage for stage in self._pipeline.processors if stage not in self._processors]
+        own += [stage for stage in self._processors if isinstance(stage, ConsentGate | RealtimeModel)]
+        take_apart(*own, self._pipeline, self._worker, self._runner)
 
     async def queue(self, frame: Frame) -> None:
         """Push a frame in at the beginning."""

@@ -20,7 +20,7 @@ from voice.call.keys import KeyCollector
 from voice.call.latency import SoundLatency
 from voice.call.line import Line
 from voice.call.parts import Means, Parts, assemble
-from voice.call.performer import Performer
+from voice.call.performer import PIPELINE, Performer
 from voice.call.tasks import Tasks
 from voice.waist import journal as records
 from voice.waist.messages import CallClosed, CallStateChanged, PlanDenied, PlanGranted, PlanRequested
@@ -182,7 +182,11 @@ class Call:
             if command is Command.REFUSE:
                 self._refuse(event)
             elif self._performer is not None:
-                await self._performer.perform(command, event)
+                try:
+                    await self._performer.perform(command, event)
+                except Exception:
+                    log.exception("command_failed", command=command)
+                    self._task_failed(command)
         if isinstance(event, flow.TransferSucceeded | flow.TransferFailed):
             self._transferred(200 if isinstance(event, flow.TransferSucceeded) else event.sip_status)
         return entered or bool(commands)
@@ -249,16 +253,19 @@ class Call:
         )
         await self._log.close()
         self._means.desk.notify(CallClosed(session_id=parts.plan.session_id))
-        self._parts = self._performer = None  # cycles end here, so that no full collection is needed for them
+        performer.take_apart()
 
     def _transferred(self, sip_status: int) -> None:
         if self._transfer is not None and not self._transfer.done():
             self._transfer.set_result(sip_status)
 
     def _task_failed(self, name: str) -> None:
-        """A fault of ours: the call cannot be trusted to go on."""
-        self._log.note(records.AlarmRaised(at_ms=self._log.at_ms, what=f"task_failed:{name}"))
-        self.happened(flow.ModelGivenUp() if name == "pipeline" else flow.ShutdownCame())
+        """A fault of ours, or of a developer's stage: without a pipeline there is a fallback, without more an end."""
+        self._log.note(records.AlarmRaised(at_ms=self._log.at_ms, what=f"failed:{name}"))
+        if self._performer is not None and name in {PIPELINE, Command.CONNECT_MODEL}:
+            self._performer.lost_model()
+        else:
+            self.happened(flow.ShutdownCame())
 
     # --- the line ----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 Role = Literal["caller", "agent"]
 
-FASTEST_CHARACTERS_PER_SECOND = 15.0
+FASTEST_CHARACTERS_PER_SECOND = 15
 """Of speech. While an answer is unfinished its text runs ahead of its sound, so the share alone would be too much."""
 TRANSCRIPTION_SECONDS = 5.0
 """The caller's words are waited for so long before later turns go ahead of them."""
@@ -42,6 +42,8 @@ class _Open:
     finished: bool = False
     settled: bool = False
     interrupted: bool = False
+    lasting: bool = False
+    """Cannot be cut."""
     stopped_at: float = field(default_factory=time.monotonic)
 
     def turn(self) -> Turn | None:
@@ -61,10 +63,9 @@ def heard_part(text: str, *, sounded_ms: int, heard_ms: int, finished: bool) -> 
         return text
     if heard_ms <= 0 or sounded_ms <= 0:
         return ""
-    length = len(text) * min(1.0, heard_ms / sounded_ms)
+    end = len(text) * min(heard_ms, sounded_ms) // sounded_ms
     if not finished:
-        length = min(length, heard_ms / 1000 * FASTEST_CHARACTERS_PER_SECOND)
-    end = int(length)
+        end = min(end, heard_ms * FASTEST_CHARACTERS_PER_SECOND // 1000)
     if end < len(text) and not text[end].isspace():
         end = max(text.rfind(" ", 0, end), text.rfind("\n", 0, end), 0)
     return text[:end].rstrip()
@@ -127,22 +128,19 @@ class Transcript:
         if turn := self._open.get(item):
             turn.finished = True
 
-    def agent_cut(self, item: str) -> None:
-        """What has not been heard of this answer by now never will be."""
-        turn = self._open.get(item)
-        if turn is None or turn.settled:
-            return
-        self._date(turn)
-        heard = self._heard_ms(item)
-        turn.interrupted = not turn.finished or heard < turn.sounded_ms
-        turn.text = heard_part(turn.text, sounded_ms=turn.sounded_ms, heard_ms=heard, finished=turn.finished)
-        turn.settled = True
-        self._hand_out()
+    def clip_queued(self, item: str, text: str, duration_ms: int, *, lasting: bool) -> None:
+        """One of our own sentences will be heard; `lasting` ones whole, whatever the caller says."""
+        self._open[item] = _Open("agent", item, text=text, sounded_ms=duration_ms, finished=True, lasting=lasting)
 
-    def clip_played(self, text: str, from_ms: int, to_ms: int) -> None:
-        """One of our own sentences was heard whole."""
-        turn = _Open("agent", f"clip {from_ms}", from_ms, to_ms, text, settled=True)
-        self._open[turn.item] = turn
+    def cut(self, *, all_of_it: bool = False) -> None:
+        """What has not been heard of the agent's speech by now never will be, but for what cannot be cut."""
+        for turn in self._open.values():
+            if turn.role == "agent" and not turn.settled and (all_of_it or not turn.lasting):
+                self._date(turn)
+                heard = self._heard_ms(turn.item)
+                turn.interrupted = not turn.finished or heard < turn.sounded_ms
+                turn.text = heard_part(turn.text, sounded_ms=turn.sounded_ms, heard_ms=heard, finished=turn.finished)
+                turn.settled = True
         self._hand_out()
 
     # --- both ---------------------------------------------------------------------------------------------------------
@@ -159,8 +157,7 @@ class Transcript:
 
     def close(self) -> None:
         """The line is down: what was not heard by now never will be, and nobody will tell what the caller said."""
-        for item in [turn.item for turn in self._open.values() if turn.role == "agent"]:
-            self.agent_cut(item)
+        self.cut(all_of_it=True)
         self.caller_lost()
 
     def remember(self, role: Role, text: str) -> None:

@@ -160,6 +160,10 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_data_key: bytes
     """The same key, wrapped for the store; copied into the journal's header so that ingestion needs nothing else."""
 
+    def __repr__(self) -> str:
+        """No key, text or number: a plan turns up in tracebacks."""
+        return f"CallPlan(session_id={self.session_id!r})"
+
 
 encode_plan = msgspec.msgpack.Encoder().encode
 decode_plan = msgspec.msgpack.Decoder(CallPlan).decode

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -118,15 +119,14 @@ SPEECH = tone(300, 0.8)
 """Loud enough for any voice detection."""
 
 
-def sounds_like(mulaw_or_pcm: bytes, hertz: float, *, mulaw: bool = False) -> float:
-    """How strongly a tone is in a sound: 0 to 1 (Goertzel, normalised)."""
-    pcm = audioop.ulaw2lin(mulaw_or_pcm, 2) if mulaw else mulaw_or_pcm
-    if not pcm or not audioop.rms(pcm, 2):
+def sounds_like(sound: bytes, hertz: float, *, mulaw: bool = False) -> float:
+    """How much of a sound, signed 16 bits unless it is mu-law, is a tone: 0 to 1, whatever its phase."""
+    samples = np.frombuffer(audioop.ulaw2lin(sound, 2) if mulaw else sound, np.int16).astype(np.float64)
+    energy = float(np.sqrt(np.mean(samples**2))) if samples.size else 0.0
+    if energy < 10:
         return 0.0
-    reference_sin = tone(hertz, len(pcm) / 16000 + 0.001, 10000)[: len(pcm)]
-    factor = audioop.findfactor(pcm, reference_sin)
-    energy = audioop.rms(pcm, 2)
-    return float(abs(factor) * audioop.rms(reference_sin, 2) / energy)
+    turning = np.exp(-2j * np.pi * hertz * np.arange(samples.size) / 8000)
+    return float(abs(np.mean(samples * turning)) * np.sqrt(2) / energy)
 
 
 @pytest.fixture
