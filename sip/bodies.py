@@ -8,11 +8,13 @@ from sip.message import RawMessage, RefusedError, has_control
 from sip.sdp import BadSdpError, NothingFitsError, Srtp, rebuild
 
 SDP = "application/sdp"
-ACCEPT = f"Accept: {SDP}, application/dtmf-relay, application/dtmf"
+RELAY = "application/dtmf-relay"
+ACCEPT = f"Accept: {SDP}, {RELAY}, application/dtmf"
 
 _WITH_SDP = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
 _RELAY = re.compile(rb"\s*Signal\s*=\s*([0-9A-D*#])\s*(?:\r?\n\s*Duration\s*=\s*(\d{1,5})\s*)?\Z", re.IGNORECASE)
 _KEY = re.compile(rb"\s*([0-9A-D*#])\s*\Z", re.IGNORECASE)
+_KEY_MS = 160
 _FRAGMENT = re.compile(rb"SIP/2\.0 ([1-6]\d\d)\b")
 
 
@@ -34,7 +36,7 @@ def body_for_worker(raw: RawMessage, method: str, srtp: Srtp) -> tuple[str, byte
     if method in _WITH_SDP:
         return SDP, _sdp(raw, kind, srtp)
     if method == "INFO" and raw.is_request:
-        return kind, _key(kind, raw.body)
+        return RELAY, _key(kind, raw.body)
     if method == "NOTIFY" and kind == "message/sipfrag":
         fragment = _FRAGMENT.match(raw.body)
         if fragment is None:
@@ -74,8 +76,13 @@ def _sdp_part(raw: RawMessage) -> bytes:
 
 
 def _key(kind: str, body: bytes) -> bytes:
-    if kind == "application/dtmf-relay" and (relay := _RELAY.match(body)):
-        return b"Signal=%s\r\nDuration=%d\r\n" % (relay[1].upper(), min(int(relay[2] or 160), 8000))
+    """The key as the one kind of body that PJSIP knows."""
+    if kind == RELAY and (relay := _RELAY.match(body)):
+        return _relayed(relay[1], int(relay[2] or _KEY_MS))
     if kind == "application/dtmf" and (key := _KEY.match(body)):
-        return key[1].upper()
+        return _relayed(key[1], _KEY_MS)
     raise RefusedError(415, "INFO that is not a key", ACCEPT, detail=kind[:64])
+
+
+def _relayed(key: bytes, duration_ms: int) -> bytes:
+    return b"Signal=%s\r\nDuration=%d\r\n" % (key.upper(), min(duration_ms, 8000))

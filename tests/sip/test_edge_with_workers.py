@@ -68,6 +68,20 @@ async def test_a_call_with_sound_keys_and_hold(worker: tuple[World, WorkerProces
     assert world.edge.report().calls == 0
 
 
+async def test_both_kinds_of_key_by_info(worker: tuple[World, WorkerProcess]) -> None:
+    """PJSIP knows one of the two bodies that carry a key in INFO; the edge makes the other into that one."""
+    world, process = worker
+    async with SipPhone(world.edge.port("udp"), "echo") as phone:
+        await phone.talk()
+        line = await process.line_of(phone)
+        for kind, body in (("application/dtmf-relay", "Signal=7\r\nDuration=160\r\n"), ("application/dtmf", "8")):
+            phone.messages.clear()
+            phone.send("INFO", body, content_type=kind)
+            await phone.response(200, "INFO")
+        await process.event("KeyPressed", line, count=2)
+        assert [told["digit"] for told in process.events("KeyPressed", line)] == ["7", "8"]
+
+
 @pytest.mark.parametrize("offer", [SDP, ""])
 async def test_refusals(worker: tuple[World, WorkerProcess], offer: str) -> None:
     """A call refused as soon as it is seen, with and without an offer, leaves the worker alive and the slot free."""
