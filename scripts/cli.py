@@ -1,6 +1,8 @@
 """`aitelier`: every command on one page."""
 
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -8,11 +10,22 @@ from scripts import cli_call, cli_live, cli_sessions, cli_setup, doctor, logs, s
 from scripts.cli_run import guarded
 
 app = typer.Typer(
-    help="The open, self-hosted voice-agent server.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def aitelier(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,  # noqa: FBT002  # typer's way
+) -> None:
+    """Run the server, ring it, and look at what came of calls."""
+    if version:
+        print(metadata.version("aitelier"))
+        raise typer.Exit
+
+
 app.command(name="serve")(serve.serve)
 app.command(name="call")(cli_call.call)
 app.add_typer(cli_sessions.app, name="sessions")

@@ -27,8 +27,8 @@ from scripts.settings import supervisor_environment
 from scripts.status import read_status
 from store import recordings, sessions
 
-SAYS: Final = ("What are your opening hours?", "Thank you, goodbye.")
-"""Words the rehearsal model knows."""
+SAYS: Final = ("Yes.", "What are your opening hours?", "Thank you, goodbye.")
+"""Consent, then words the rehearsal model knows."""
 _READY_WITHIN_S: Final = 60.0
 _TAKEN_IN_WITHIN_S: Final = 15.0
 _RTP_PORTS: Final = 200

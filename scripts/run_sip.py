@@ -36,6 +36,7 @@ def edge_settings(board: Board) -> EdgeSettings:
         tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
         inner_port=board.edge_port,
         max_calls=settings.max_calls,
+        workers=board.workers,
         worker_uid=board.account.uid if board.account is not None else None,
     )
 

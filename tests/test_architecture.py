@@ -25,7 +25,7 @@ ONLY_IN = {
     "openai": ("voice/desk", "voice/call"),
     "anthropic": ("voice/desk",),
     "stripe": ("admin",),
-    "pipecat": ("voice/call", "sip", "scripts/bench"),
+    "pipecat": ("voice/call", "sip", "scripts/benchmarks"),
     "pocketsphinx": ("voice/rehearsal",),
     "espeakng_loader": ("voice/rehearsal",),
     "phonenumbers": ("policies",),

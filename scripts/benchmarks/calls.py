@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.peer import measure_peer
-from scripts.bench.stage import (
+from scripts.benchmarks.peer import measure_peer
+from scripts.benchmarks.stage import (
     BenchError,
     Server,
     at_real_time,

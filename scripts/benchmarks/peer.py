@@ -19,7 +19,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from scripts.bench.stage import BenchError, cpu_seconds, free_port, private_mb
+from scripts.benchmarks.stage import BenchError, cpu_seconds, free_port, private_mb
 from scripts.settings import ROOT
 
 _LOUD = 0x60
@@ -76,7 +76,7 @@ async def _measure(
     calls: int, seconds: float, folder: Path, model_port: int, model: subprocess.Popen[bytes]
 ) -> dict[str, Any]:
     ports = [free_port() for _ in range(calls)]
-    command = [sys.executable, "-W", "ignore", "-m", "scripts.bench.peer_server"]
+    command = [sys.executable, "-W", "ignore", "-m", "scripts.benchmarks.peer_server"]
     command += [f"ws://127.0.0.1:{model_port}/v1/realtime", *map(str, ports)]
     with subprocess.Popen(  # noqa: ASYNC220  the callers have not begun yet
         command, cwd=ROOT, stdout=subprocess.DEVNULL

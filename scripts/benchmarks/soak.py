@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts.bench.calls import CALLED, prepare_number
-from scripts.bench.stage import (
+from scripts.benchmarks.calls import CALLED, prepare_number
+from scripts.benchmarks.stage import (
     BenchError,
     Server,
     at_real_time,
