@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import secrets
 import socket
 import ssl
@@ -35,6 +34,7 @@ _ACCEPTS_A_TURN = 32
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RECOVER_S = 1.0
 _PORT_TRIES = 20
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise them
 _TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -185,7 +185,7 @@ class Doors:
         opened = self._sockets.get(flow.door)
         port = int(opened.getsockname()[1]) if opened else self.port(flow.transport)
         host = self._settings.public_host
-        if host is None or ipaddress.ip_address(flow.ip.partition("%")[0]).is_loopback:
+        if host is None or flow.ip.startswith("127.") or flow.ip == "::1":
             host = self._local_ip(flow, opened)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -194,7 +194,7 @@ class Doors:
         if connection is not None:
             return connection.local_ip
         bound = str(opened.getsockname()[0]) if opened else flow.ip
-        if not ipaddress.ip_address(bound).is_unspecified:
+        if bound not in _ANY:
             return bound
         key = (flow.door, flow.ip)
         if key not in self._local_ips:

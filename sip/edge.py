@@ -231,6 +231,9 @@ class Edge:
 
     def _from_worker(self, message: WorkerReady | CallEnded, pid: int) -> None:
         pool, now_s = self._exchange.pool, self._exchange.now_s()
+        if self._settings.workers is not None and not 0 <= message.index < self._settings.workers:
+            self._counters.dropped("a worker that there is not")
+            return
         known = pool.worker(message.index)
         if known is not None and known.pid != pid:
             if _lives(known.pid):

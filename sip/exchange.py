@@ -5,6 +5,8 @@ import contextlib
 import socket
 from dataclasses import dataclass, field
 
+import structlog
+
 from sip.calls import Call, Repeater
 from sip.counters import Counters, RefusalRing
 from sip.doors import Doors
@@ -13,6 +15,8 @@ from sip.pool import Pool
 from sip.settings import EdgeSettings
 from sip.tokens import Flow, Sealer
 from sip.trunks import TrunkTable
+
+_log = structlog.get_logger()
 
 GRACE_S = 5.0
 """How long after its start the edge trusts the ports in its tokens: the workers of its predecessor have not yet said
@@ -39,6 +43,8 @@ class Exchange:
     """Ports of workers that died since the start: the grace does not hold for them."""
     draining_retry_s: int | None = None
     """Set once no new call is taken."""
+    silent_until_s: float = 0.0
+    """When an error in us may be logged again."""
     inner: str = ""
     """Address that workers know us by, such as "127.0.0.1:5059"."""
 
@@ -69,6 +75,13 @@ class Exchange:
         return self.branch(
             via.host, str(via.port), via.branch, request.call_id, str(request.cseq), request.caller.tag or ""
         )
+
+    def failed(self) -> None:
+        """A message broke something in us: count it, and say so once a second at most."""
+        self.counters.dropped("internal error")
+        if self.now_s() >= self.silent_until_s:
+            self.silent_until_s = self.now_s() + 1.0
+            _log.exception("sip_message_failed")
 
     def branch(self, *names: str) -> str:
         """A branch that comes out the same for the same names."""

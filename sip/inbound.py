@@ -2,8 +2,6 @@
 
 import time
 
-import structlog
-
 from sip.bodies import ACCEPT, body_for_worker
 from sip.calls import Call, Stage
 from sip.exchange import Exchange
@@ -23,8 +21,6 @@ from sip.message import (
 from sip.tokens import BadTokenError, Flow
 from sip.trunks import Trunk
 from sip.writing import answer, written
-
-_log = structlog.get_logger()
 
 _USED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "NOTIFY"})
 _LONGEST_USER = LONGEST_URI - len("sip:@127.0.0.1:65535")
@@ -53,8 +49,7 @@ class Inbound:
         except (BadTokenError, RefusedError):
             self._exchange.counters.dropped("a response that belongs to no request of ours")
         except Exception:  # noqa: BLE001 - a door that a message can break is no door
-            self._exchange.counters.dropped("internal error")
-            _log.exception("sip_message_failed")
+            self._exchange.failed()
 
     def unframed(self, head: bytes, why: str, flow: Flow) -> None:
         """A connection's stream was lost within this message: answer 400 if it can be answered."""

@@ -8,6 +8,7 @@ which raises `RefusedError` with the status that is due.
 import logging
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from aiosipua.headers import CaseInsensitiveDict
@@ -39,6 +40,7 @@ _SIP_URI = re.compile(
 )
 _TEL_URI = re.compile(rf"(\+?[0-9A-Fa-f*#().\-]+){_URI_PARAMETERS}\Z", re.ASCII)
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PLAIN_USER = re.compile(r"[A-Za-z0-9\-_.+*]*\Z")
 _USER_SAFE = "-_.!~*'()&=+$,;?/%"
 _QUOTED_PAIR = re.compile(r"\\([\x00-\x7f])")
 _HIDDEN_PAIR = re.compile("[\ue000-\ue07f]")
@@ -46,6 +48,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _ONCE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "content-encoding")
 _REQUIRED = ("via", "from", "to", "call-id", "cseq")
+_REMEMBERED = 512
+"""Values that come again in each message of a dialog are not taken apart again."""
 _LONGEST_NUMBER = 2**31 - 1
 
 
@@ -292,6 +296,7 @@ def joined(parameters: dict[str, str | None]) -> str:
     return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in parameters.items())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def party_of(value: str) -> Party | None:
     """A From, To or Contact value taken apart; None when malformed. The URI is not judged."""
     match = _NAME_ADDR.match(value.strip()) or _ADDR_SPEC.match(value.strip())
@@ -318,10 +323,13 @@ class Uri:
     @property
     def safe_user(self) -> str:
         """The user with every character escaped that a strict parser would stumble over."""
+        if _PLAIN_USER.match(self.user):
+            return self.user
         name, colon, password = _BARE_PERCENT.sub("%25", self.user).partition(":")
         return quote(name, safe=_USER_SAFE) + colon + quote(password, safe=_USER_SAFE)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def uri_of(text: str) -> Uri:
     """The URI of a request line taken apart.
 
@@ -344,6 +352,7 @@ def uri_of(text: str) -> Uri:
     return Uri(name, match[1] or "", match[2], int(match[3]) if match[3] else None, match[4])
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def safe_uri(text: str) -> str:
     """A URI written anew for a strict parser. Raises `RefusedError` like `uri_of`."""
     uri = uri_of(text)

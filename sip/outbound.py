@@ -1,7 +1,5 @@
 """Messages from workers: routed by their tokens to the peer, with nothing of the inner side left in them."""
 
-import structlog
-
 from sip.calls import Call, Stage
 from sip.exchange import Exchange
 from sip.headers import for_peer
@@ -16,8 +14,6 @@ from sip.message import (
 )
 from sip.tokens import BadTokenError, Flow
 from sip.writing import answer, written
-
-_log = structlog.get_logger()
 
 
 class Outbound:
@@ -40,8 +36,7 @@ class Outbound:
         except (UnreadableError, RefusedError, BadTokenError, ValueError):
             self._exchange.counters.dropped("from a worker, without our token")
         except Exception:  # noqa: BLE001 - one worker's message may not end the edge
-            self._exchange.counters.dropped("internal error")
-            _log.exception("sip_message_failed")
+            self._exchange.failed()
 
     def _request(self, raw: RawMessage, seat: int) -> None:
         exchange = self._exchange

@@ -17,6 +17,8 @@ class Worker:
     index: int
     sip_port: int
     slots: int
+    most_slots: int
+    """What it first said it can carry; it can want less, never more."""
     pid: int
     heard_s: float
     calls: dict[str, float] = field(default_factory=dict)
@@ -47,8 +49,9 @@ class Pool:
         """A worker said that it is there; what it says about its calls is the truth."""
         worker = self._workers.get(said.index)
         if worker is None:
-            worker = self._workers[said.index] = Worker(said.index, said.sip_port, said.slots, pid, now_s)
-        worker.sip_port, worker.slots, worker.pid, worker.heard_s = said.sip_port, said.slots, pid, now_s
+            worker = self._workers[said.index] = Worker(said.index, said.sip_port, said.slots, said.slots, pid, now_s)
+        worker.sip_port, worker.pid, worker.heard_s = said.sip_port, pid, now_s
+        worker.slots = min(said.slots, worker.most_slots)
         listed = set(said.live_calls)
         for call_id in listed:
             worker.calls.setdefault(call_id, now_s)

@@ -59,6 +59,8 @@ class EdgeSettings:
     """UDP port on 127.0.0.1 that workers talk to; 0: any free one, see `Edge.inner_address`. Fix it, so that calls
     survive a restart of the edge."""
     max_calls: int = 40
+    workers: int | None = None
+    """How many there are: no other index is believed. None: any number."""
     worker_uid: int | None = None
     """User the workers run as, when they were started as root; None: the edge's own."""
     limits: EdgeLimits = field(default_factory=EdgeLimits)

@@ -236,3 +236,11 @@ async def test_another_process_cannot_speak_for_a_worker(world: World, order: st
     assert (await peer.call()).status == 200
     assert world.edge.report().workers_up == 1
     assert "aitelier_sip_dropped_total" in world.edge.report().metrics
+
+
+async def test_an_index_that_there_is_not(open_edge: Opener) -> None:
+    """A worker beyond the known number is not believed: an exploited one cannot multiply itself."""
+    async with open_edge(workers=1) as world:
+        await world.worker()
+        await world.worker()
+        assert world.edge.report().workers_up == 1

@@ -172,6 +172,7 @@ def test_a_silent_worker_gets_no_call() -> None:
     assert pool.pick(6.0) is None
     pool.announced(_ready(0, slots=0), 1, 6.0)
     assert pool.pick(6.0) is None
+    assert pool.announced(_ready(0, slots=99), 1, 6.0).slots == 2, "no worker grows"
     worker = pool.announced(_ready(0), 1, 6.0)
     pool.take(worker, "a", 6.0)
     assert (pool.pick(6.0), pool.free_slots(6.0)) == (None, 0)
