@@ -127,17 +127,11 @@ class Helper:
                 self._process.kill()
 
     async def close(self) -> None:
-        """End the process: it stops by itself when its input ends."""
+        """End the process. It keeps nothing, so it is killed; without us it would end with its input."""
         self._closed = True
-        process = self._process
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            try:
-                async with asyncio.timeout(2.0):
-                    await process.wait()
-            except TimeoutError:
-                self._kill()
-                await process.wait()
+        self._kill()
+        if self._process is not None:
+            await self._process.wait()
         await self._tasks.close()
 
 

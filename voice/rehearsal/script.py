@@ -41,6 +41,11 @@ class Script:
     refused_tokens: int = 0
     """The first so many client secrets asked for are answered with 500."""
 
+    @property
+    def speaks(self) -> bool:
+        """Whether the local voice will be needed."""
+        return any(isinstance(step, Say) for turn in self.turns for step in turn.steps)
+
 
 class ScriptedMind:
     """One session's way through a script."""

@@ -23,7 +23,7 @@ from voice.rehearsal.mouth import Mouth
 from voice.rehearsal.script import Script, ScriptedMind
 from voice.rehearsal.session import Session
 from voice.rehearsal.speech import SpeechRequest, speak, transcribe
-from voice.rehearsal.wire import Seen, Wire
+from voice.rehearsal.wire import Record, Seen, Wire
 
 log = structlog.get_logger()
 
@@ -33,7 +33,8 @@ _LONGEST_MESSAGE_BYTES = 32 << 20
 class RehearsalServer:
     """One server. `async with RehearsalServer(script=...)` serves on a free port until the block ends.
 
-    With a script it plays the script to every session and remembers what passed; without one its mind is the demo.
+    With a script it plays the script to every session and, if told to `remember`, keeps what passed; without one its mind
+    is the demo, and nothing is kept.
     """
 
     def __init__(
@@ -44,11 +45,9 @@ class RehearsalServer:
         port: int = 0,
         api_key: str = "rehearsal",
         session_seconds: float = 3600.0,
+        remember: bool = True,
     ) -> None:
-        self.received: list[Seen] = []
-        """Every client event, oldest first; empty without a script."""
-        self.sent: list[Seen] = []
-        """Every server event, oldest first; empty without a script."""
+        self._record = Record() if remember and script is not None else None
         self.refusing = False
         """While True, WebSockets are answered with 503."""
         self.sessions: list[Session] = []
@@ -67,7 +66,8 @@ class RehearsalServer:
 
     async def start(self) -> None:
         """Listen. The port is known afterwards."""
-        await self._mouth.start()
+        if self._script is None or self._script.speaks:
+            await self._mouth.start()
         if self._script is None:
             await self._ears.start()
         self._runner = web.AppRunner(self._make_app(), access_log=None, shutdown_timeout=0.5)
@@ -117,7 +117,7 @@ class RehearsalServer:
 
     @property
     def mouth_pid(self) -> int | None:
-        """Process of the voice."""
+        """Process of the voice; a script that does not speak starts none."""
         return self._mouth.pid
 
     def expire_tokens(self) -> None:
@@ -125,6 +125,24 @@ class RehearsalServer:
         self._tokens = {value: (0.0, session) for value, (_, session) in self._tokens.items()}
 
     # --- what was received -------------------------------------------------------------------------------------------
+
+    @property
+    def received(self) -> list[Seen]:
+        """Every client event, oldest first; empty where nothing is remembered."""
+        return [] if self._record is None else self._record.received
+
+    @property
+    def sent(self) -> list[Seen]:
+        """Every server event, oldest first; empty where nothing is remembered."""
+        return [] if self._record is None else self._record.sent
+
+    async def wait_for(self, kind: str, count: int = 1, connection: int | None = None) -> list[Seen]:
+        """Wait until so many client events of one type have come, and return all that have."""
+        while len(found := self.events(kind, connection)) < count:
+            if self._record is None:
+                raise RuntimeError("this server does not remember")
+            await self._record.arrival()
+        return found
 
     def events(self, kind: str, connection: int | None = None) -> list[Seen]:
         """The client events of one type, of all sessions or of one."""
@@ -214,8 +232,7 @@ class RehearsalServer:
         _check_model(model)
         socket = web.WebSocketResponse(compress=False, max_msg_size=_LONGEST_MESSAGE_BYTES)
         await socket.prepare(request)
-        records = (self.received, self.sent) if self._script is not None else None
-        wire = Wire(request, socket, self._connections, records)
+        wire = Wire(request, socket, self._connections, self._record)
         self._connections += 1
         session = Session(
             wire=wire,
@@ -285,7 +302,7 @@ async def run(
     ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until cancelled. `ready` is called with the port once it listens."""
-    async with RehearsalServer(script=script, host=host, port=port, api_key=api_key) as server:
+    async with RehearsalServer(script=script, host=host, port=port, api_key=api_key, remember=False) as server:
         if ready is not None:
             ready(server.port)
         await asyncio.Event().wait()

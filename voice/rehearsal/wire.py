@@ -1,5 +1,6 @@
 """The socket of one session, and the record of what went over it."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,19 +26,37 @@ class Seen:
         return str(self.event.get("type"))
 
 
+class Record:
+    """What passed over a server's sockets, oldest first."""
+
+    def __init__(self) -> None:
+        self.received: list[Seen] = []
+        self.sent: list[Seen] = []
+        self._arrived = asyncio.Event()
+
+    def note_received(self, connection: int, event: dict[str, Any]) -> None:
+        """Keep a client's event."""
+        self.received.append(Seen(time.monotonic(), connection, event))
+        self._arrived.set()
+
+    def note_sent(self, connection: int, event: dict[str, Any]) -> None:
+        """Keep a server's event."""
+        self.sent.append(Seen(time.monotonic(), connection, event))
+
+    async def arrival(self) -> None:
+        """Wait for the next client event."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
+
 class Wire:
-    """Events in and out as JSON text."""
+    """Events in and out as JSON text. With a record, what passes is kept."""
 
     def __init__(
-        self,
-        request: web.Request,
-        socket: web.WebSocketResponse,
-        connection: int,
-        records: tuple[list[Seen], list[Seen]] | None,
+        self, request: web.Request, socket: web.WebSocketResponse, connection: int, record: Record | None
     ) -> None:
-        self._request, self._socket, self._connection = request, socket, connection
-        self._received = records[0] if records else None
-        self._sent = records[1] if records else None
+        self._request, self._socket = request, socket
+        self._connection, self._record = connection, record
 
     async def __aiter__(self) -> AsyncIterator[str]:
         async for message in self._socket:
@@ -46,16 +65,16 @@ class Wire:
 
     def note_received(self, event: Any) -> None:
         """Remember a client's event, when this server remembers."""
-        if self._received is not None and isinstance(event, dict):
-            self._received.append(Seen(time.monotonic(), self._connection, event))
+        if self._record is not None and isinstance(event, dict):
+            self._record.note_received(self._connection, event)
 
     async def send(self, event: dict[str, Any]) -> None:
         """Send the event, unless the client has gone: then nobody is left to tell."""
         if self._socket.closed:
             return
         text = orjson.dumps(event)
-        if self._sent is not None:
-            self._sent.append(Seen(time.monotonic(), self._connection, orjson.loads(text)))
+        if self._record is not None:  # parsed again: the event's items live on and change
+            self._record.note_sent(self._connection, orjson.loads(text))
         try:
             await self._socket.send_str(text.decode())
         except ConnectionError:

@@ -1,0 +1,213 @@
+"""Speech and transcription over HTTP, and the processes behind them."""
+
+import asyncio
+import audioop
+import io
+import os
+import random
+import signal
+import wave
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.voice.rehearsal.realtime_client import telephone
+from voice.rehearsal.answers import yes_or_no
+from voice.rehearsal.audio import FORMATS
+from voice.rehearsal.ears import Ears
+from voice.rehearsal.mouth import Mouth
+from voice.rehearsal.phrases import ENGLISH
+from voice.rehearsal.script import Script
+from voice.rehearsal.server import RehearsalServer
+from voice.rehearsal.speech import as_wave
+
+ULAW = FORMATS["audio/pcmu"]
+
+
+@pytest.fixture
+async def mouth() -> AsyncIterator[Mouth]:
+    speaking = Mouth()
+    yield speaking
+    await speaking.close()
+
+
+@pytest.fixture
+async def ears() -> AsyncIterator[Ears]:
+    listening = Ears()
+    yield listening
+    await listening.close()
+
+
+async def spoken(mouth: Mouth, text: str, language: str = "en", voice: str | None = None) -> bytes:
+    """The text as it comes out of a telephone: s16 at 8 kHz, with silence around it."""
+    s16 = ULAW.to_s16(await mouth.speak(text, ULAW, language=language, voice=voice))
+    return bytes(3200) + ULAW.to_s16(telephone(s16)) + bytes(3200)
+
+
+async def test_the_official_sdk_has_sentences_spoken_and_heard() -> None:
+    """A sentence rendered as WAV and heard by the yes-no ear comes back as its word, in its language."""
+    async with (
+        RehearsalServer(script=Script()) as server,
+        AsyncOpenAI(base_url=server.url, api_key="rehearsal", max_retries=0) as client,
+    ):
+        for language, word in (("en", "yes"), ("en", "no"), ("de", "ja"), ("fr", "oui"), ("nl", "ja")):
+            speech = await client.audio.speech.create(
+                model="gpt-4o-mini-tts", voice=f"espeak:{language}", input=word, response_format="wav"
+            )
+            with wave.open(io.BytesIO(speech.content)) as reader:
+                assert (reader.getframerate(), reader.getnchannels(), reader.getsampwidth()) == (24000, 1, 2)
+            heard = await client.audio.transcriptions.create(
+                model="yes-no", language=language, file=("answer.wav", speech.content)
+            )
+            assert heard.text == word
+        pcm = await client.audio.speech.create(model="tts-1", voice="alloy", input="Hi.", response_format="pcm")
+        assert audioop.rms(pcm.content, 2) > 300
+        heard = await client.audio.transcriptions.create(model="yes-no", language="en", file=("a.pcm", bytes(48000)))
+        assert not heard.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"voice": "bob"}, "voice"),
+        ({"voice": "espeak:xx-nowhere"}, "voice"),
+        ({"response_format": "mp3"}, "response_format"),
+        ({"response_format": "midi"}, "response_format"),
+        ({"input": ""}, "input"),
+        ({"model": "gpt-realtime"}, "model"),
+        ({"speed": 9.0}, "speed"),
+    ],
+)
+async def test_wrong_wishes_for_speech(changes: dict[str, str], param: str) -> None:
+    """What cannot be spoken is refused and named."""
+    wishes = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"} | changes
+    async with (
+        RehearsalServer(script=Script()) as server,
+        AsyncOpenAI(base_url=server.url, api_key="rehearsal", max_retries=0) as client,
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.post("/audio/speech", cast_to=object, body=wishes)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "file", "code"),
+    [
+        ({"model": "yes-no"}, None, "missing_required_parameter"),
+        ({"model": "yes-no"}, b"RIFF", "invalid_value"),
+        ({"model": "yes-no", "language": "tlh"}, as_wave(bytes(800), 8000), "invalid_value"),
+        ({"model": "whisper-1"}, as_wave(bytes(800), 8000), "model_not_found"),
+        ({}, as_wave(bytes(800), 8000), "missing_required_parameter"),
+        ({"model": "yes-no", "response_format": "srt"}, as_wave(bytes(800), 8000), "invalid_value"),
+    ],
+)
+async def test_wrong_wishes_for_transcription(fields: dict[str, str], file: bytes | None, code: str) -> None:
+    """What cannot be heard is refused and named."""
+    files = None if file is None else {"file": ("answer.wav", file, "audio/wav")}
+    async with (
+        RehearsalServer(script=Script()) as server,
+        AsyncOpenAI(base_url=server.url, api_key="rehearsal", max_retries=0) as client,
+    ):
+        headers = {"Content-Type": "multipart/form-data"}
+        body = {**fields, "unused": ""}
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.post(
+                "/audio/transcriptions",
+                cast_to=object,
+                body=body,
+                files=files or {"x": b""},
+                options={"headers": headers},
+            )
+    assert refused.value.code == code
+
+
+async def test_silence_noise_and_tones_are_no_answer(ears: Ears) -> None:
+    """The consent ear answers nothing to what is not speech, in any language."""
+    rng = random.Random(7)
+    hiss = b"".join(rng.randint(-6000, 6000).to_bytes(2, "little", signed=True) for _ in range(8000))
+    tone = b"".join((9000 if at // 6 % 2 else -9000).to_bytes(2, "little", signed=True) for at in range(8000))
+    for language in ("en", "de", "es"):
+        vocabulary = yes_or_no(language)
+        assert vocabulary is not None
+        for sound in (b"", bytes(16000), hiss, tone, hiss[:1200]):
+            assert not await ears.hear(bytes(1600) + sound + bytes(1600), 8000, vocabulary)
+
+
+async def test_other_words_are_no_consent(mouth: Mouth, ears: Ears) -> None:
+    """Sentences that hold neither yes nor no are not taken for a yes."""
+    vocabulary = yes_or_no("en")
+    assert vocabulary is not None
+    sentences = (
+        "What did you say?",
+        "Who is this?",
+        "Hello?",
+        "Maybe.",
+        "Can you call me back tomorrow?",
+        "One moment.",
+    )
+    for sentence in sentences:
+        for voice in ("marin", "alloy"):
+            assert not await ears.hear(await spoken(mouth, sentence, voice=voice), 8000, vocabulary)
+
+
+async def test_the_demo_understands_telephone_speech(mouth: Mouth, ears: Ears) -> None:
+    """Of spoken sentences of the grammar, at least four in five are understood word for word."""
+    sentences = (
+        "what are your opening hours",
+        "i would like to make an appointment",
+        "can i leave a message",
+        "i want to speak to a human",
+        "yes please",
+        "no thank you",
+        "goodbye",
+        "are you a robot",
+        "on friday please",
+        "what is your address",
+    )
+    heard = [await ears.hear(await spoken(mouth, sentence), 8000, ENGLISH) for sentence in sentences]
+    understood = sum(one == sentence for one, sentence in zip(heard, sentences, strict=True))
+    assert understood >= 8, heard
+
+
+async def test_a_killed_voice_and_a_killed_ear_come_back(mouth: Mouth, ears: Ears) -> None:
+    """Killed while it is asked, a helper is started again and answers; nobody notices but the log."""
+    vocabulary = yes_or_no("en")
+    assert vocabulary is not None
+    before = await spoken(mouth, "yes")
+    await ears.hear(before, 8000, vocabulary)
+    for helper in (mouth, ears):
+        old = helper.pid
+        assert old is not None
+        os.kill(old, signal.SIGSTOP)  # so that the request is surely under way when it dies
+        asking = (
+            mouth.speak("A new sentence.", ULAW, language="en")
+            if helper is mouth
+            else ears.hear(before, 8000, vocabulary)
+        )
+        async with asyncio.TaskGroup() as group:
+            answer = group.create_task(asking)
+            await asyncio.sleep(0.05)
+            os.kill(old, signal.SIGKILL)
+        assert answer.result()
+        assert helper.pid not in {None, old}
+
+
+async def test_the_loop_never_waits_for_the_ear(mouth: Mouth, ears: Ears) -> None:
+    """While the ear is at work, the loop's own beat goes on: it beats many times during one hearing."""
+    sound = await spoken(mouth, "i would like to make an appointment for tuesday please")
+    await ears.hear(sound, 8000, ENGLISH)
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(beat())
+        await ears.hear(sound, 8000, ENGLISH)
+        beating.cancel()
+    assert beats > 100
