@@ -109,12 +109,16 @@ class Repeater:
         self._send = send
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def start(self, name: str, flow: Flow, message: bytes) -> None:
-        """Send now, and over UDP again after 0.5, 1, 2, 4, 4, … seconds until `stop(name)` or 32 s have gone."""
+    def start(self, name: str, flow: Flow, message: bytes) -> bool:
+        """Send now, and over UDP again after 0.5, 1, 2, 4, 4, … seconds until `stop(name)` or 32 s have gone.
+
+        False when it could not even be sent once.
+        """
         self.stop(name)
-        self._send(flow, message)
+        sent = self._send(flow, message)
         if flow.transport == "udp":
             self._again(name, flow, message, _T1_S, 0.0)
+        return sent
 
     def _again(self, name: str, flow: Flow, message: bytes, wait_s: float, gone_s: float) -> None:
         def fire() -> None:

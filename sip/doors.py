@@ -18,7 +18,7 @@ from sip.limits import SourceBuckets, source_of
 from sip.tokens import TRANSPORTS, Flow, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from sip.counters import Counters
     from sip.settings import EdgeLimits, EdgeSettings
@@ -268,24 +268,14 @@ class Doors:
                 accepted.setblocking(False)
                 accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 self._by_source[source] += 1
-                task = loop.create_task(self._welcome(accepted, source, door, transport), name="sip connection opens")
-                self._opening.add(task)
-                task.add_done_callback(self._opening.discard)
+                self._own(self._welcome(accepted, source, door, transport))
 
     def _listen_again(self, door: int, listening: socket.socket, transport: Transport) -> None:
         if self._sockets.get(door) is listening:
             self._listen(door, listening, transport)
 
     async def _welcome(self, accepted: socket.socket, source: str, door: int, transport: Transport) -> None:
-        def closed(connection: Connection) -> None:
-            if self._connections.pop(connection.flow.connection, None) is not None:
-                self._counters.connections.labels(transport).dec()
-                self._leave(source)
-
-        number = secrets.randbits(63) + 1
-        connection = Connection(transport, door, number, self, closed)
-        self._connections[number] = connection  # it may be asked to answer as soon as it is made
-        self._counters.connections.labels(transport).inc()
+        connection = self._connection(source, door, transport)
         tls = self._tls if transport == "tls" else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -294,9 +284,46 @@ class Doors:
         except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
             accepted.close()
             self.dropped("a handshake failed")
-            closed(connection)
+            connection.connection_lost(None)
             if isinstance(error, asyncio.CancelledError):
                 raise
+
+    def _connection(self, source: str, door: int, transport: Transport) -> Connection:
+        """A connection that is about to open; it may be asked to answer as soon as it is made."""
+        number = secrets.randbits(63) + 1
+
+        def closed(connection: Connection) -> None:
+            if self._connections.pop(connection.flow.connection, None) is not None:
+                self._counters.connections.labels(transport).dec()
+                self._leave(source)
+
+        connection = self._connections[number] = Connection(transport, door, number, self, closed)
+        self._counters.connections.labels(transport).inc()
+        return connection
+
+    def call_back(self, flow: Flow, port: int, data: bytes, failed: Callable[[], None]) -> Flow:
+        """Connect by TCP to a peer whose own connection is gone, and send; returns the new flow."""
+        source = source_of(flow.ip)
+        self._by_source[source] += 1
+        connection = self._connection(source, flow.door, "tcp")
+
+        async def connect() -> None:
+            try:
+                async with asyncio.timeout(self.limits.handshake_s):
+                    await asyncio.get_running_loop().create_connection(lambda: connection, flow.ip, port)
+            except (OSError, TimeoutError):
+                self.dropped("a peer could not be called back")
+                connection.connection_lost(None)
+            if not connection.send(data):
+                failed()
+
+        self._own(connect())
+        return flow._replace(port=port, connection=connection.flow.connection)
+
+    def _own(self, opening: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(opening, name="sip connection opens")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     def _leave(self, source: str) -> None:
         self._by_source[source] -= 1

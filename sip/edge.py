@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -322,7 +323,8 @@ class Edge:
         if call.stage is Stage.ANSWERED:
             branch = exchange.branch("BYE", call_id)
             message = call.bye_to_peer(self._doors.our_address(call.flow), branch)
-            exchange.repeater.start(branch, call.flow, message)
+            if not exchange.repeater.start(branch, call.flow, message):
+                exchange.call_back(call, message, partial(self._counters.dropped, "a BYE that reached no one"))
             self._counters.message("out", "BYE")
             return
         call.stage = Stage.REFUSED

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from sip.calls import Call, Repeater
 from sip.counters import Counters, RefusalRing
 from sip.doors import Doors
-from sip.message import Request
+from sip.message import RefusedError, Request, uri_of
 from sip.pool import Pool
 from sip.settings import EdgeSettings
 from sip.tokens import Flow, Sealer
@@ -68,6 +69,17 @@ class Exchange:
         """Send to a peer; `kind` is the method or the status, for the counters."""
         self.counters.message("out", kind)
         return self.doors.send(flow, data)
+
+    def call_back(self, call: Call, data: bytes, failed: Callable[[], None]) -> None:
+        """Reach a TCP peer again whose connection is gone, at its Contact, if that names the address we know it by."""
+        try:
+            target = uri_of(call.target)
+        except RefusedError:
+            target = None
+        if target is None or call.flow.transport != "tcp" or target.host.strip("[]") != call.flow.ip:
+            failed()
+            return
+        call.flow = self.doors.call_back(call.flow, target.port or 5060, data, failed)
 
     def inner_branch(self, request: Request) -> str:
         """The branch towards the worker: the same for an INVITE, its retransmissions, its CANCEL and its ACK."""

@@ -1,5 +1,7 @@
 """Messages from workers: routed by their tokens to the peer, with nothing of the inner side left in them."""
 
+from functools import partial
+
 from sip.calls import Call, Stage
 from sip.exchange import Exchange
 from sip.headers import for_peer
@@ -60,10 +62,13 @@ class Outbound:
         headers += [f"Route: {route}" for route in routes[1:]]
         headers += [*self._contact(raw, flow, seat, call_id), *for_peer(raw), *_content_type(raw)]
         message = written(f"{raw.method} {raw.uri} SIP/2.0", headers, raw.body)
-        if not exchange.to_peer(flow, message, raw.method) and raw.method != "ACK":
-            gone = answer(raw, 481, to_tag=exchange.sealer.digest("tag", call_id))
-            if gone is not None:
-                exchange.to_worker(seat, gone)
+        if exchange.to_peer(flow, message, raw.method) or raw.method == "ACK":
+            return
+        gone = answer(raw, 481, to_tag=exchange.sealer.digest("tag", call_id)) or b""
+        if call is None:
+            exchange.to_worker(seat, gone)
+        else:
+            exchange.call_back(call, message, partial(exchange.to_worker, seat, gone))
 
     def _note(self, raw: RawMessage, call: Call) -> None:
         number = (raw.headers.get_first("cseq") or "").partition(" ")[0]

@@ -285,6 +285,37 @@ async def test_calls_outlive_a_restart_of_the_edge(world: World) -> None:
         world.edge.stop()
 
 
+async def test_a_caller_whose_connection_broke_is_called_back(world: World) -> None:
+    """A worker's BYE reaches a TCP caller at its Contact when its connection is gone; if nobody is there, 481 comes."""
+    worker, heard = world.workers[0], asyncio.Queue[Peer]()
+
+    def made() -> Peer:
+        heard.put_nowait(Peer("tcp"))
+        return heard._queue[-1]  # type: ignore[attr-defined]  # the one just put
+
+    listening = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    for call_id in ("one@test", "two@test"):
+        peer = await world.tcp()
+        invite = peer.request("INVITE", call_id=call_id)
+        peer.send(invite.replace(f"caller@127.0.0.1:{peer.address[1]}", f"caller@127.0.0.1:{port}"))
+        ok = await peer.get(200)
+        peer.send(peer.request("ACK", ok.target, call_id=call_id, to_tag=ok.tag("to")))
+        await worker.got("ACK")
+        peer.close()
+        await peer.lost.wait()
+    await asyncio.sleep(0.02)
+    worker.request("BYE", "one@test")
+    caller = await heard.get()
+    caller.send(_answer_to(await caller.get("BYE")))
+    assert (await worker.got(200)).get("call-id") == "one@test"
+    caller.close()
+    listening.close()
+    await listening.wait_closed()
+    worker.request("BYE", "two@test")
+    assert (await worker.got(481)).get("call-id") == "two@test"
+
+
 async def test_a_worker_that_says_nothing(open_edge: Opener) -> None:
     """An INVITE that the worker swallows gets 503 within a few seconds: never a hang."""
     async with open_edge(limits=EdgeLimits(silent_worker_s=0.2)) as world:
