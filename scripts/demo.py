@@ -27,8 +27,8 @@ from scripts.settings import supervisor_environment
 from scripts.status import read_status
 from store import recordings, sessions
 
-SAYS: Final = ("Yes.", "What are your opening hours?", "Thank you, goodbye.")
-"""Consent, then words the rehearsal model knows."""
+STEPS: Final[tuple[Step, ...]] = (("key", "1"), ("say", "What are your opening hours?"), ("say", "Thank you, goodbye."))
+"""Consent, by the key that no busy machine can mishear, then words the rehearsal model knows."""
 _READY_WITHIN_S: Final = 60.0
 _TAKEN_IN_WITHIN_S: Final = 15.0
 _RTP_PORTS: Final = 200
@@ -145,9 +145,8 @@ async def ring_itself(server: DemoServer, show: Callable[[str], None]) -> dict[s
     def told(what: str, detail: str) -> None:
         show(f"  {what:<9} {detail}".rstrip())
 
-    steps: list[Step] = [("say", sentence) for sentence in SAYS]
     async with speaker() as speak:
-        result = await place_call(server.uri, steps, speak=speak, show=told, longest_seconds=120.0)
+        result = await place_call(server.uri, STEPS, speak=speak, show=told, longest_seconds=120.0)
     if not result.answered:
         raise DemoError(f"the call was refused with {result.status} {result.reason}")
     async with books_of(server.environment) as books:
