@@ -230,6 +230,7 @@ class PhoneLine:
         if not self._ended_by_us:
             self._emit(CallerHungUp() if self._ended_by_caller or status == 487 else LineFailed(status))
         self.on_tick = None
+        self._loop.call_soon(self._deliver)
 
     def key_pressed(self, digit: str) -> None:
         """A key, once per press."""
@@ -352,6 +353,8 @@ class PhoneLine:
                 self._on_event(event)
             except Exception:  # the next event still has to come
                 log.exception("line_event_failed", line_event=type(event).__name__)
+        if self._sip is None and not self._events:
+            self._on_event = None  # nothing more will come: the line must not keep its call alive
 
 
 def _operation(status: int) -> Any:

@@ -2,7 +2,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -270,8 +270,10 @@ class PlayoutMachine(RuleBasedStateMachine):
 
 
 TestPlayoutMachine = PlayoutMachine.TestCase
+TestPlayoutMachine.settings = settings(max_examples=60, deadline=None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 900), max_size=20))
 def test_nothing_is_lost_or_added(lengths: list[int]) -> None:
     """Whatever the deltas' sizes, the wire carries their bytes in order, with silence only at the end."""

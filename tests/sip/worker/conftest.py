@@ -11,7 +11,7 @@ from tests.sip.worker_process import WorkerProcess
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerProcess]:
-    async with WorkerProcess(tmp_path_factory.mktemp("worker"), lost="1.2") as process:
+    async with WorkerProcess(tmp_path_factory.mktemp("worker"), lost="0.8") as process:
         yield process
     assert process.exit_code == 0
 

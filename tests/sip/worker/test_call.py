@@ -291,7 +291,7 @@ async def test_two_hundred_calls_and_no_wrong_bye(tmp_path: Path) -> None:
     """Calls that come and go on the same slots never end each other, although their lines are all kept alive."""
     async with WorkerProcess(tmp_path, quiet="yes") as worker:
         status, printed = await sipp.run(
-            tmp_path, sipp.CALLS, worker.sip_port, called="echo", calls=200, rate=22, at_once=4
+            tmp_path, sipp.CALLS, worker.sip_port, called="echo", calls=200, rate=40, at_once=4
         )
         assert status == 0, printed
 

@@ -159,7 +159,7 @@ async def test_hold_and_resume(
         phone.stop_sending()
         await asyncio.sleep(0.2)
         before = len(phone.packets)
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(1.2)
         assert (len(phone.packets) > before) is sends
         assert not worker.events("MediaLost", line)
         phone.messages.clear()
@@ -172,7 +172,7 @@ async def test_hold_and_resume(
         phone.bye()
         await worker.ended(phone)
     assert [name for name in worker.line_events(line) if name.startswith(("Held", "Resumed"))] == events
-    assert samples >= 8000 if sends else samples >= 20_000
+    assert samples >= 8000 if sends else samples >= 16_000
     loud = [max(memoryview(audioop.ulaw2lin(packet.payload, 2)).cast("h")) > 4000 for packet in phone.packets]
     assert 49 <= loud.count(True) <= 50  # a frame on its way while the stream is made anew may fall
     assert figures["received_packets"] >= 10
