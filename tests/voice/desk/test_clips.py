@@ -48,20 +48,20 @@ def seconds(audio: bytes) -> float:
     return len(audio) / 8000
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-async def test_every_language_is_rendered_for_the_telephone(shelf: ClipShelf, language: str) -> None:
+async def test_every_language_is_rendered_for_the_telephone(shelf: ClipShelf) -> None:
     """Speech at a telephone's loudness that begins within 60 ms, at a plausible pace."""
-    sentence = Sentence("Harbour Dental, 1, 2, 3.", language)
-    await shelf.prepare([sentence])
-    clip = shelf.on_shelf(sentence)
-    assert clip is not None
-    assert clip.language == language
-    assert 1.0 < seconds(clip.audio) < 6.0
-    sound = np.frombuffer(audioop.ulaw2lin(clip.audio, 2), dtype="<i2") / 32768.0
-    assert int(np.flatnonzero(np.abs(sound) > 0.02)[0]) <= 8 * 80
-    assert np.abs(sound).max() < 0.95
-    loud = np.sqrt(np.mean(sound[np.abs(sound) > 0.02] ** 2))
-    assert -24 < 20 * np.log10(loud) < -12
+    sentences = [Sentence("Harbour Dental, 1, 2, 3.", language) for language in LANGUAGES]
+    await shelf.prepare(sentences)
+    for sentence in sentences:
+        clip = shelf.on_shelf(sentence)
+        assert clip is not None, sentence.language
+        assert clip.language == sentence.language
+        assert 1.0 < seconds(clip.audio) < 6.0
+        sound = np.frombuffer(audioop.ulaw2lin(clip.audio, 2), dtype="<i2") / 32768.0
+        assert int(np.flatnonzero(np.abs(sound) > 0.02)[0]) <= 8 * 80
+        assert np.abs(sound).max() < 0.95
+        loud = np.sqrt(np.mean(sound[np.abs(sound) > 0.02] ** 2))
+        assert -24 < 20 * np.log10(loud) < -12
 
 
 async def test_sentence_is_rendered_once_and_kept(
