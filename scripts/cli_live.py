@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from scripts.cli_run import run
 from scripts.cli_store import CommandError
@@ -54,7 +54,7 @@ def list_live(
     if not calls:
         _out.print("No call is up.")
         return
-    table = Table("Session", "State", "Seconds", "Turns", "Worker", box=None)
+    table = Table(Column("Session", no_wrap=True), "State", "Seconds", "Turns", "Worker", box=None)
     for call in calls:
         seconds = f"{time.time() - call.since_unix:.0f}"
         table.add_row(call.session_id, call.state, seconds, str(call.turns), call.worker)

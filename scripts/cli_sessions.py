@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
@@ -102,7 +102,7 @@ def list_calls(
     if not found:
         _out.print("No calls yet. Ring the address that `scripts/serve` printed.")
         return
-    table = Table("Session", "When", "Called", "Caller", "Seconds", "Ended", box=None)
+    table = Table(Column("Session", no_wrap=True), "When", "Called", "Caller", "Seconds", "Ended", box=None)
     for session in found:
         table.add_row(
             str(session.id),

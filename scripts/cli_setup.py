@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from policies.numbers import parse_number
 from scripts.cli_run import run
@@ -185,7 +185,7 @@ def list_trunks(tenant: Tenant = None, as_json: AsJson = False) -> None:  # noqa
         for trunk in found:
             print(msgspec.json.encode(trunk).decode())
         return
-    table = Table("Trunk", "Name", "Networks", "Transports", "SRTP", "TLS", box=None)
+    table = Table(Column("Trunk", no_wrap=True), "Name", "Networks", "Transports", "SRTP", "TLS", box=None)
     for trunk in found:
         networks, transports = ", ".join(trunk.networks), ", ".join(trunk.transports)
         table.add_row(str(trunk.id), escape(trunk.name), networks, transports, trunk.srtp, f"{trunk.min_tls} or newer")

@@ -2,17 +2,14 @@
 
 import os
 import signal
-import socket
 import time
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from scripts.board import Board
 from scripts.child import CannotStartError, Child
 from store import postgres
 from store.postgres_account import PostgresSetupError
-
-SOCKET_NAME: Final = ".s.PGSQL.5432"
 
 
 def run_database(board: Board, child: Child) -> NoReturn:
@@ -33,11 +30,6 @@ def run_database(board: Board, child: Child) -> NoReturn:
     os.execv(command[0], command)  # noqa: S606  # our own binaries and paths
 
 
-def _answers(home: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        return probe.connect_ex(str(postgres.socket_folder(home) / SOCKET_NAME)) == 0
-
-
 def _tell_when_it_answers(home: Path, child: Child) -> None:
     """Leave a small process behind that waits for the server and tells the supervisor.
 
@@ -52,7 +44,7 @@ def _tell_when_it_answers(home: Path, child: Child) -> None:
         if os.fork() == 0:
             deadline = time.monotonic() + 60.0
             while time.monotonic() < deadline:
-                if _answers(home):
+                if postgres.is_ready(home):
                     child.ready()
                     break
                 time.sleep(0.02)

@@ -223,9 +223,10 @@ class Supervisor:
             self._selector.unregister(post.output.descriptor)
             post.output.close()
         post.process, was_ready, post.ready = None, post.ready, False
+        if self._may_run(post) or exit_code != 0:
+            post.role.died()
         if not self._may_run(post):
             return
-        post.role.died()
         lived_s = time.monotonic() - process.at
         delay_s = post.restarts.died(lived_s=lived_s, was_ready=was_ready)
         last_line = post.output.last_line if post.output is not None else ""

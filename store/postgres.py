@@ -32,6 +32,7 @@ STOP_SIGNAL: Final = signal.SIGINT
 
 _LONGEST_SOCKET_PATH = 107
 _SOCKET = ".s.PGSQL.5432"
+_STATUS_LINE = 7  # of postmaster.pid; pg_ctl waits for the same word
 _FAST_STOP_SECONDS = 10.0
 _HARD_STOP_SECONDS = 5.0
 
@@ -94,6 +95,15 @@ def command(home: Path, *, fsync: bool = True) -> list[str]:
 def url(home: Path, role: str, database: str = DATABASE) -> str:
     """The address under which `role` connects."""
     return f"postgresql+psycopg://{quote(role)}@/{quote(database)}?host={quote(str(socket_folder(home)), safe='/')}"
+
+
+def is_ready(home: Path) -> bool:
+    """Whether the server that was started on this home takes connections by now, as its own state file says."""
+    try:
+        lines = (_data(home) / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
 
 def socket_folder(home: Path) -> Path:
