@@ -33,8 +33,8 @@ _LONGEST_MESSAGE_BYTES = 32 << 20
 class RehearsalServer:
     """One server. `async with RehearsalServer(script=...)` serves on a free port until the block ends.
 
-    With a script it plays the script to every session and, if told to `remember`, keeps what passed; without one its mind
-    is the demo, and nothing is kept.
+    With a script it plays the script to every session and, if told to `remember`, keeps what passed. Without one its
+    mind is the demo, and nothing is kept.
     """
 
     def __init__(
