@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
+KEY_MS = 240
+"""How long the stack takes for a key that it sends, the end three times included."""
+KEYS_BEGIN_MS = 40
 _SENDS = pj.PJMEDIA_DIR_ENCODING
 _RECEIVES = pj.PJMEDIA_DIR_DECODING
 
@@ -173,9 +176,12 @@ class PhoneLine:
             self._transferred = None
 
     def press(self, digits: str) -> None:
-        """Send keys (RFC 4733); those the stack does not know are logged and not sent."""
-        if self._media_index is not None:
-            self._operate("press", lambda sip: sip.dialDtmf(digits))
+        """Send keys (RFC 4733); those the stack does not know are logged and not sent.
+
+        Sound waits meanwhile: the stack sends keys in its place.
+        """
+        if self._media_index is not None and self._operate("press", lambda sip: sip.dialDtmf(digits)):
+            self.playout.rest(len(digits) * KEY_MS + KEYS_BEGIN_MS)
 
     def statistics(self) -> LineStatistics | None:
         """Quality so far, over all streams of the call; None before there was sound."""

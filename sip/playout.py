@@ -104,6 +104,8 @@ class Playout:
         self._heard: dict[str, int] = {}
         self._samples = 0
         self._underruns = 0
+        self._resting: deque[None] = deque()
+        """An element for each tick in which nothing is taken."""
         self._closed = False
 
     # --- the call's side ----------------------------------------------------------------------------------------------
@@ -164,6 +166,10 @@ class Playout:
                 lane.cut_marks(all_pending=pending)
                 pending = pending or bool(lane.frames) or bool(lane.tail)
 
+    def rest(self, ms: int) -> None:
+        """Let nothing be taken for so long, on top of any rest before: the wire carries something else meanwhile."""
+        self._resting.extend([None] * (ms // FRAME_MS))
+
     def heard_ms(self, item: str) -> int:
         """How much of this item has gone to the wire so far; silence that only fills a frame does not count."""
         samples = self._heard.get(item, 0) + sum(lane.heard_samples() for lane in self._lanes if lane.item == item)
@@ -205,6 +211,9 @@ class Playout:
 
         Called by the clock's thread, once a tick.
         """
+        if self._resting:
+            self._resting.popleft()
+            return SILENCE, None, 0
         lane = None
         for lane in self._lanes:
             try:

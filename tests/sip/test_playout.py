@@ -151,6 +151,20 @@ def test_an_underrun_is_counted_once_each_time() -> None:
     assert playout.underruns == 2
 
 
+def test_sound_waits_while_the_queue_rests() -> None:
+    """While something else is on the wire nothing is taken, nothing counts as heard, and nothing is lost."""
+    playout = Playout()
+    playout.say(sound(2 * FRAME_BYTES), item="a")
+    playout.finish("a")
+    first = tick(playout)
+    playout.rest(40)
+    assert [tick(playout), tick(playout)] == [bytes(FRAME_BYTES)] * 2
+    assert playout.heard_ms("a") == 20
+    assert playout.underruns == 0
+    assert first + tick(playout) == sound(2 * FRAME_BYTES)
+    assert playout.idle
+
+
 def test_callbacks_may_use_the_queue() -> None:
     """`played` may say the next sentence or flush."""
     playout = Playout()
