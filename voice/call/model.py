@@ -29,7 +29,7 @@ from pipecat.frames.frames import (
     UserStoppedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameCallback, FrameDirection
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 
 from voice.call.line import SAMPLES_PER_SECOND, Playout
@@ -48,6 +48,7 @@ HARMLESS_ERRORS = frozenset({"response_cancel_not_active", "conversation_already
 """Two sides acted at once; the conversation is as it should be."""
 MOST_FAILED_RESPONSES = 2
 """One after another: the first is asked for again, after the last the session counts as failed."""
+_ROLES = {"caller": "user", "agent": "assistant", "system": "system"}
 SECOND_CHANCE_SECONDS = 4.0
 """A session that follows a failed one must answer within this time."""
 
@@ -158,22 +159,13 @@ class RealtimeModel(OpenAIRealtimeLLMService):
     @property
     def speaking(self) -> bool:
         """Whether an answer is owed, being made, or not heard to its end."""
-        return self._asked_at is not None or self._wanted or self._speech.going
-
-    @property
-    def speech_going(self) -> bool:
-        """Whether the caller is hearing an answer, or will in a moment."""
-        return self._speech.going
-
-    @property
-    def responding(self) -> bool:
-        """Whether an answer is owed or being made."""
-        return self._asked_at is not None or self._wanted
+        owed = self._asked_at is not None or self._wanted
+        return (owed and self._link.up) or self._speech.going
 
     def begin(self, opening: str) -> None:
-        """The gate is open: let the model speak first if the plan says how."""
-        self._opening = opening
-        if opening:
+        """Let the model speak first if the plan says how; what it says queues up behind what is being heard."""
+        if opening and not self._opening:
+            self._opening = opening
             self._put("system", opening)
             self._ask()
 
@@ -214,12 +206,17 @@ class RealtimeModel(OpenAIRealtimeLLMService):
 
     # --- pipecat's side -----------------------------------------------------------------------------------------------
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Write the caller's voice to the model; nobody behind this stage needs it. The rest is pipecat's."""
+    async def queue_frame(
+        self,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+        callback: FrameCallback | None = None,
+    ) -> None:
+        """Write the caller's voice to the model at once; nobody behind this stage needs it. The rest is pipecat's."""
         if isinstance(frame, InputAudioRawFrame):
             self._link.append(frame.audio)
-            return
-        await super().process_frame(frame, direction)
+        else:
+            await super().queue_frame(frame, direction, callback)
 
     async def _connect(self) -> None:
         """Connect in the background: neither the pipeline nor the disclosure waits for it."""
@@ -250,6 +247,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             self._unanswered.discard(frame.tool_call_id)
             item: Event = {"type": "function_call_output", "call_id": frame.tool_call_id, "output": output}
             self._link.send({"type": "conversation.item.create", "item": item})
+            self._transcript.remember("system", f"Result of the tool {frame.function_name}: {output}")
         else:  # asked in a session that is gone
             self._put("system", f"Result of the tool {frame.function_name}: {output}")
         if frame.properties is None or frame.properties.run_llm is not False:
@@ -293,7 +291,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
     def _came_up(self) -> None:
         """Bring a new session up to where the conversation is."""
         for role, text in self._transcript.history():
-            self._put("assistant" if role == "agent" else "user", text)
+            self._put(_ROLES[role], text)
         if self._opening and not self._opened:
             self._put("system", self._opening)
         self._ask_if_wanted()

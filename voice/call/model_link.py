@@ -107,6 +107,8 @@ class ModelLink:
             finally:
                 self._connection = None
                 connection.abort()
+                if connection.dropped_frames:
+                    self._changed("error", "caller_audio_dropped")
             what, code = self._ailment or ("dropped", connection.close_code)
             self._ailment = None
             self._changed(what, code)

@@ -125,6 +125,8 @@ class Performer:
 
     async def _connect_model(self, _: Event) -> None:
         self._parts.reports.connecting_since = time.monotonic()
+        if not self._plan.consent.asked:  # the greeting is made while the disclosure plays, and follows it at once
+            self._parts.model.begin(self._plan.opening)
         self._pipeline = self._parts.pipeline()
         self._tasks.start(self._pipeline.run(), PIPELINE)
 
@@ -195,6 +197,7 @@ class Performer:
 
     async def _start_conversation(self, because: Event) -> None:
         self._parts.model.begin(self._plan.opening)
+        self._parts.tools.allowed.set()
         await self._check_model(because)
 
     async def _check_model(self, _: Event) -> None:

@@ -138,7 +138,6 @@ class Call:
         if self.state is not State.PLANNING:  # the caller has gone meanwhile
             self._means.desk.notify(CallClosed(session_id=plan.session_id))
             return
-        structlog.contextvars.bind_contextvars(call=plan.session_id, tenant=plan.tenant_id)
         self._parts = assemble(
             plan, line, self._means, self._log, latency=self._latency, hand=self, happened=self.happened
         )
@@ -202,6 +201,9 @@ class Call:
         if (ending := flow.ending(event)) and state in {State.CLOSING, State.ENDED}:
             self._because = ending
         if self._parts is not None:
+            if state is State.ANSWERING:  # here, because all that follows is started from this task
+                plan = self._parts.plan
+                structlog.contextvars.bind_contextvars(call=plan.session_id, tenant=plan.tenant_id)
             self._log.note(records.StateEntered(at_ms=self._log.at_ms, state=state, because=type(event).__name__))
             self._means.desk.notify(CallStateChanged(session_id=self._parts.plan.session_id, state=state))
 
@@ -211,9 +213,9 @@ class Call:
         statistics = line.statistics()
         heard_samples = line.playout.samples
         line.on_tick = None
-        line.hang_up()
-        if self.state not in flow.OVER:
+        if self.state is not State.REFUSED:
             self.state = State.ENDED
+            line.hang_up()
         self._keys.forget()
         self._transferred(487)
         for done in self._asking:

@@ -1,5 +1,6 @@
 """The tools a model may use in a call: four of our own, and those the desk runs with the tenant's secrets."""
 
+import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -49,6 +50,8 @@ class Toolbox:
         self._plan = plan
         self._call = call
         self._desk = desk
+        self.allowed = asyncio.Event()
+        """Set once the conversation has begun: until then, tools that a model calls early wait."""
         self._offers = {offer.name: offer for offer in plan.tools}
         own: dict[str, Callable[[JsonObject], Awaitable[Result | None]]] = {
             "hang_up": self._hang_up,
@@ -99,6 +102,7 @@ class Toolbox:
     async def _use(self, params: FunctionCallParams) -> None:
         name = params.function_name
         arguments: JsonObject = dict(params.arguments)
+        await self.allowed.wait()
         began = time.monotonic()
         result: Result | None
         if name in self._own:

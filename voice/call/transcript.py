@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["caller", "agent"]
+Remembered = Literal["caller", "agent", "system"]
 
 FASTEST_CHARACTERS_PER_SECOND = 15
 """Of speech. While an answer is unfinished its text runs ahead of its sound, so the share alone would be too much."""
@@ -82,7 +83,7 @@ class Transcript:
         self._heard_ms = heard_ms
         self._spoken = spoken
         self._open: dict[str, _Open] = {}
-        self._history: list[tuple[Role, str]] = []
+        self._history: list[tuple[Remembered, str]] = []
 
     # --- the caller ---------------------------------------------------------------------------------------------------
 
@@ -160,14 +161,13 @@ class Transcript:
         self.cut(all_of_it=True)
         self.caller_lost()
 
-    def remember(self, role: Role, text: str) -> None:
-        """Keep something for the model's memory that is no turn, such as pressed keys."""
+    def remember(self, role: Remembered, text: str) -> None:
+        """Keep something for the model's memory that is no turn, such as pressed keys or a tool's result."""
         self._history.append((role, text))
 
-    def history(self) -> list[tuple[Role, str]]:
+    def history(self) -> list[tuple[Remembered, str]]:
         """The conversation so far, for a model that has to pick it up; answers still playing count as heard."""
-        going = [(turn.role, turn.text) for turn in self._open.values() if turn.text]
-        return self._history + going
+        return self._history + [(turn.role, turn.text) for turn in self._open.values() if turn.text]
 
     def _agent(self, item: str) -> _Open:
         return self._open.setdefault(item, _Open("agent", item))

@@ -153,7 +153,7 @@ async def test_keys_reach_the_model_as_one_text(world: World, scripted: Scripted
     server = await scripted(Script([Turn(()), Turn.saying("Customer one two.")], pace=0))
     plan = plan_for(server)
     line = world.ring(plan)
-    await until(lambda: server.events("response.create"))
+    await until(lambda: world.said("conversing"))
     for digit in "12#":
         line.press_key(digit)
     await until(lambda: len(server.events("response.create")) == 2)
@@ -166,6 +166,20 @@ async def test_keys_reach_the_model_as_one_text(world: World, scripted: Scripted
     left = await world.ended(line, plan, hang_up=True)
     assert [text for text in texts if "12#" in text]
     assert [record.digit for record in left.all(records.KeyPressed)] == ["1", "2", "#"]
+
+
+async def test_greeting_follows_the_disclosure_without_a_gap(world: World, scripted: Scripted) -> None:
+    """Where nobody has to be asked, the greeting is made during the disclosure, and heard with the next tick."""
+    server = await scripted(Script([Turn((Wait(0.2), sound("Good day.", 0.4)))], pace=0))
+    plan = plan_for(server)
+    line = world.ring(plan)
+    await until(lambda: world.turns() == 2)
+    left = await world.ended(line, plan, hang_up=True)
+    disclosure, greeting = left.all(records.TurnSpoken)
+    assert disclosure.to_ms == greeting.from_ms == 600
+    assert not server.events("input_audio_buffer.append") or (
+        server.events("input_audio_buffer.append")[0].at > line.tick_times[29]
+    )
 
 
 async def test_session_is_described_as_the_plan_says(world: World, scripted: Scripted) -> None:
