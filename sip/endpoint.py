@@ -38,6 +38,8 @@ DRAIN_S = 0.3
 CALLS_PER_COLLECTION = 8
 """A finished call leaves some 0.2 MB of cycles; after so many a worker that has no call takes 20 ms to free them."""
 QUIET_BEFORE_COLLECTION_S = 1.0
+MOST_UNCOLLECTED_CALLS = 100
+"""A worker that is never without a call takes the pause all the same after so many, rather than grow for ever."""
 _NEVER = 1_000_000
 CALLS_ASKED_FOR = 1_000
 """The library cuts it down to what it was built for."""
@@ -148,11 +150,8 @@ class Endpoint:
 
     def collect_when_idle(self) -> None:
         """Free what finished calls left, if there is no call that would hear the pause. Called on every timer tick."""
-        if (
-            not self._calls
-            and self._ended_since_collection >= CALLS_PER_COLLECTION
-            and self._loop.time() - self._quiet_since >= QUIET_BEFORE_COLLECTION_S
-        ):
+        quiet = not self._calls and self._loop.time() - self._quiet_since >= QUIET_BEFORE_COLLECTION_S
+        if self._ended_since_collection >= (CALLS_PER_COLLECTION if quiet else MOST_UNCOLLECTED_CALLS):
             self._ended_since_collection = 0
             gc.collect()
 

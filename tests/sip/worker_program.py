@@ -114,7 +114,13 @@ class Program:
             self.ended.set()
         elif what["do"] == "count":
             stack_objects = sum(type(thing) is SipCall for thing in gc.get_objects())
-            tell(event="count", stack_objects=stack_objects, lines=len(self.lines), tasks=len(asyncio.all_tasks()))
+            tell(
+                event="count",
+                stack_objects=stack_objects,
+                lines=len(self.lines),
+                tasks=len(asyncio.all_tasks()),
+                full_collections=gc.get_stats()[2]["collections"] - self.collections_before,
+            )
         elif what["do"] == "drain":
             self.endpoint.drain()
         elif what["do"] == "usage":
@@ -184,6 +190,7 @@ class Program:
             loop.call_soon_threadsafe(self.ended.set)
 
         threading.Thread(target=read, daemon=True).start()
+        self.collections_before = gc.get_stats()[2]["collections"]
         tell(event="ready", sip_port=endpoint.sip_port, calls=endpoint.max_calls, in_place=endpoint.frames_in_place)
         await self.ended.wait()
         await endpoint.stop()
