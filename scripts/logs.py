@@ -30,21 +30,25 @@ PERSONAL_KEYS: Final = frozenset(
 """Keys whose values are about a person, or may be. They are hidden whatever the value is."""
 
 _SIP_USER = re.compile(r"(sips?:|tel:)[^\s@>;]+", re.IGNORECASE)
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+")
 _DIGITS = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d\b)\+?\d[\d ()/-]{4,}\d(?![\w.:-])")
 _QUOTED = re.compile(r"""("[^"]*"|'[^']*'|\{.*\}|\[.*\])""", re.DOTALL)
 _LONGEST_FOREIGN = 160
+_LOOKED_AT = 2_000
+"""Characters of a text that are looked at, and so at most logged: a search must not cost more than a line is worth."""
 
 
 def scrub(text: str) -> str:
     """The text without what looks like a telephone number, a SIP user or a mail address."""
+    if len(text) > _LOOKED_AT:
+        text = text[:_LOOKED_AT] + "…"
     text = _SIP_USER.sub(lambda found: found.group(1) + HIDDEN, text)
     return _DIGITS.sub(HIDDEN, _MAIL.sub(HIDDEN, text))
 
 
 def scrub_foreign(text: str) -> str:
     """A library's sentence, shortened, and without what it quotes: that is where a caller's words would be."""
-    return scrub(_QUOTED.sub(HIDDEN, text))[:_LONGEST_FOREIGN]
+    return scrub(_QUOTED.sub(HIDDEN, text[:_LOOKED_AT]))[:_LONGEST_FOREIGN]
 
 
 def hide_personal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -37,7 +37,6 @@ def roles_of(board: Board) -> list[Role]:
                 run=functools.partial(run_admin, board),
                 stage=DOORS,
                 grace_s=5.0,
-                trusted=True,
                 remedy="Check AITELIER_ADMIN_BIND, AITELIER_ADMIN_PORT and the certificate",
             )
         )

@@ -139,7 +139,7 @@ TABLE: Final = (
     Setting(
         "S3_ENDPOINT",
         as_url("http", "https"),
-        "S3 service for recordings. Without it they stay under the home folder.",
+        "S3 service for recordings; not in this version yet. Recordings stay under the home folder.",
     ),
     Setting("S3_BUCKET", text, "Bucket on that service."),
     Setting("S3_ACCESS_KEY", text, "Access key of the bucket.", secret=True),
@@ -286,6 +286,8 @@ def _check_together(settings: Settings, secrets: Secrets) -> None:
     for name, value in zip(("S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"), s3, strict=True):
         if value is None and any(other is not None for other in s3):
             raise SettingError(name, "is missing", "Set all four S3 settings, or none")
+    if settings.s3_endpoint is not None:
+        raise SettingError("S3_ENDPOINT", "buckets cannot be used by this version", "Remove the four S3 settings")
     if settings.sip_port == settings.sip_tls_port:
         raise SettingError("SIP_TLS_PORT", f"is {settings.sip_tls_port}, like SIP_PORT", "Give them different ports")
     for name, port in (("SIP_PORT", settings.sip_port), ("SIP_TLS_PORT", settings.sip_tls_port)):

@@ -57,8 +57,12 @@ def serve(launch: Launch, *, as_json: bool) -> int:
     board = Board(launch, account, slots=calls_per_worker())
     board.check()
     preload()
+    roles = roles_of(board)
+    if not roles:
+        sys.stderr.write("--roles: nothing runs for jobs alone yet; calls and admin do all there is. Add one of them\n")
+        return 2
     supervisor = Supervisor(
-        roles_of(board),
+        roles,
         secrets_fd=launch.secrets_fd,
         as_json=as_json,
         on_ready=lambda lines: announce(launch, lines),

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from scripts.board import PORTS_PER_CALL, Board
@@ -18,10 +18,10 @@ from voice.waist.messages import TrunkTerms
 
 
 def board(first: int = 20_000, last: int = 20_999, calls: int = 40, slots: int = 4) -> Board:
-    settings, _ = read_settings(
+    found, _ = read_settings(
         {"AITELIER_RTP_PORTS": f"{first}-{last}", "AITELIER_MAX_CALLS": str(calls), "AITELIER_HOME": "/nowhere"}
     )
-    made = Board(Launch(settings=settings, secrets_fd=-1), None, slots=slots)
+    made = Board(Launch(settings=found, secrets_fd=-1), None, slots=slots)
     made.edge.close()
     return made
 
@@ -31,6 +31,7 @@ def test_there_are_workers_for_all_calls_and_some_to_spare() -> None:
     assert (board().workers, board(calls=1).workers, board(calls=60, last=21_999).workers) == (12, 2, 18)
 
 
+@settings(deadline=None)  # a board makes a TLS context, which takes its time on a busy machine
 @given(
     first=some.integers(10_000, 10_100),
     count=some.integers(200, 3_000),

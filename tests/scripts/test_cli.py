@@ -52,6 +52,13 @@ def test_roles_are_checked(tmp_path: Path) -> None:
     assert "calls, admin, jobs" in " ".join(done.stderr.split())
 
 
+def test_a_server_that_would_run_nothing_says_so(tmp_path: Path) -> None:
+    """The role jobs alone has no work yet: the start ends and says what to add."""
+    done = aitelier(tmp_path / "home", "serve", "--roles", "jobs")
+    assert done.returncode == 2
+    assert "Add one of them" in done.stderr
+
+
 CALLED = [
     ("+49 30 901820", "+4930901820"),
     ("tel:+4930901820", "+4930901820"),

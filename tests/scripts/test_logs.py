@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from scripts.logs import HIDDEN, PERSONAL_KEYS, hide_personal, scrub, scrub_foreign
@@ -90,12 +91,23 @@ def test_what_a_technician_needs_is_kept(text: str) -> None:
     assert scrub(text) == text
 
 
+@pytest.mark.parametrize("sign", ["[", "{", "'", '"', "a", "1", "+", ".", "@", "a.", "1 ", "sip:"])
+def test_scrubbing_is_quick_whatever_comes(sign: str) -> None:
+    """A long line of anything costs the supervisor milliseconds, not seconds."""
+    began = time.process_time()
+    scrub_foreign(sign * 60_000)
+    scrub(sign * 60_000)
+    assert time.process_time() - began < 0.25
+
+
+@settings(deadline=None)
 @given(some.text(max_size=300))
 def test_foreign_sentences_are_short_and_never_break(text: str) -> None:
     """Whatever a library says, its line stays short."""
     assert len(scrub_foreign(text)) <= 160
 
 
+@settings(deadline=None)
 @given(some.sampled_from(sorted(PERSONAL_KEYS)), some.text(min_size=1))
 def test_a_personal_key_is_hidden_whatever_it_holds(key: str, value: str) -> None:
     """The key decides, not the value."""

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from scripts.settings import (
@@ -149,6 +149,7 @@ def test_processes_get_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> N
         assert "PATH" in environment
 
 
+@settings(deadline=None)  # the first example imports what the others find imported
 @given(some.dictionaries(some.sampled_from([f"AITELIER_{row.name}" for row in TABLE]), some.text(max_size=40)))
 def test_whatever_is_set_gives_settings_or_names_one(environment: dict[str, str]) -> None:
     """No value, however odd, ends in anything else than settings or a refusal that names a setting."""
