@@ -1,5 +1,7 @@
 """Decides what happens with a call that has come in: the plan it is answered with, or why it is not."""
 
+import asyncio
+import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable
@@ -28,6 +30,8 @@ log = structlog.get_logger()
 
 _KEPT_SCENARIOS = 1000
 _KEPT_TENANTS = 10_000
+_REHEARSED_AT_ONCE = 4
+"""As many connections stand ready for the first calls."""
 _SEPARATORS = re.compile(r"[\s().-]+")
 _DIGITS = re.compile(r"\d{7,15}")
 
@@ -38,6 +42,10 @@ class _ClipsMissingError(Exception):
     def __init__(self, sentences: list[Sentence]) -> None:
         super().__init__()
         self.sentences = sentences
+
+
+class _TakenBackError(Exception):
+    """This plan was a rehearsal: nothing of it stays."""
 
 
 class Planner:
@@ -118,11 +126,23 @@ class Planner:
         await self._shelf.prepare(wanted)
 
     async def prepare_all(self) -> None:
-        """`prepare` for every tenant."""
+        """`prepare` for every tenant, and whatever else would make the first caller wait."""
         async with self._database.platform() as platform:
             everyone = await tenants.all_tenants(platform)
         for tenant in everyone:
             await self.prepare(tenant.id)
+        for tenant in everyone:
+            async with self._database.tenant(tenant.id) as store:
+                found = await numbers.all_numbers(store)
+            if found:
+                await asyncio.gather(*(self._rehearse(tenant.id, found[0].called) for _ in range(_REHEARSED_AT_ONCE)))
+                break
+
+    async def _rehearse(self, tenant_id: UUID, called: str) -> None:
+        """Make a plan and take it back: connections, statements, keys and number tables are ready from then on."""
+        request = PlanRequested(called=called, caller=called, trunk="", sip_call_id="", spare_wanted=True)
+        with contextlib.suppress(_TakenBackError):
+            await self._plan_of(tenant_id, called, request, take_back=True)
 
     async def _tenant_of(self, called: str) -> tuple[UUID | None, bool]:
         """The tenant, and whether that is from memory. Memory is a hint only: the tenant's own rows decide."""
@@ -138,15 +158,19 @@ class Planner:
             self._tenants.popitem(last=False)
         return found.tenant_id, False
 
-    async def _plan_of(self, tenant_id: UUID, called: str, request: PlanRequested) -> PlanGranted | PlanDenied | None:
+    async def _plan_of(
+        self, tenant_id: UUID, called: str, request: PlanRequested, *, take_back: bool = False
+    ) -> PlanGranted | PlanDenied | None:
         """None when the number is not this tenant's."""
         while True:
             try:
-                return await self._plan_now(tenant_id, called, request)
+                return await self._plan_now(tenant_id, called, request, take_back=take_back)
             except _ClipsMissingError as missing:  # rendered outside the transaction, which holds up other calls
                 await self._shelf.fill(missing.sentences)
 
-    async def _plan_now(self, tenant_id: UUID, called: str, request: PlanRequested) -> PlanGranted | PlanDenied | None:
+    async def _plan_now(
+        self, tenant_id: UUID, called: str, request: PlanRequested, *, take_back: bool
+    ) -> PlanGranted | PlanDenied | None:
         async with self._database.tenant(tenant_id) as store:
             where = await answering.route(store, called)
             if where is None:
@@ -162,6 +186,8 @@ class Planner:
             spare = None
             if request.spare_wanted:
                 spare = await self._open(store, replace(draft, caller=None), request.trunk, spare=True)
+            if take_back:
+                raise _TakenBackError
             return PlanGranted(plan=plan, spare=spare)
 
     async def _open(self, store: TenantStore, draft: Draft, trunk: str, *, spare: bool = False) -> CallPlan:

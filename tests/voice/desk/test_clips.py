@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from policies.languages import LANGUAGES
+from scripts.operators import ask
 from store.blobs import FolderBlobs
 from store.engine import Database
 from tests.database import Shop
@@ -19,6 +20,7 @@ from voice.desk import clips
 from voice.desk.clips import ClipShelf, NoVoiceError, Sentence
 from voice.desk.settings import ModelEndpoint
 from voice.rehearsal.server import RehearsalServer
+from voice.waist.messages import ClipsWanted, Done
 
 HELLO = Sentence("Hello, you are speaking with the AI assistant of Harbour Dental.", "en")
 
@@ -132,7 +134,10 @@ async def test_no_voice_at_all(folder: Path, nobody: ModelEndpoint) -> None:
 async def test_first_call_after_publishing_finds_its_clips(
     folder: Path, rehearsal: RehearsalServer, database: Database, bakery: Shop
 ) -> None:
-    """A call for a wording nobody has rendered yet gets its plan all the same, within the time a caller waits."""
+    """A call for a wording nobody has rendered yet gets its plan within the time a caller waits.
+
+    Whoever saves a wording can have the rest rendered, too.
+    """
     settings = settings_in(folder, rehearsal.url)
     async with open_desk(settings, database, FolderBlobs(folder / "blobs")) as desk, running(desk):
         async with connected(settings) as worker:
@@ -140,5 +145,8 @@ async def test_first_call_after_publishing_finds_its_clips(
             plan = await worker.granted(bakery.called)
             assert time.monotonic() - began < 2
             assert seconds(plan.clips.disclosure.audio) > 1
-        await desk.prepare()
-        assert len(list(settings.clips.glob("*.ulaw"))) >= 12
+            before = len(list(settings.clips.glob("*.ulaw")))
+            wanted = ClipsWanted(tenant_id=str(bakery.tenant_id))
+            assert await ask(settings.run, wanted, Done) == Done(ok=True)
+            assert len(list(settings.clips.glob("*.ulaw"))) > before
+        assert await ask(settings.run, ClipsWanted(tenant_id="nobody"), Done) == Done(ok=False, why="ValueError")

@@ -10,6 +10,7 @@ from store.scenarios import ConsentWishes, ModelWishes, RecordingWishes, Scenari
 from tests.database import Shop
 from tests.voice.desk.conftest import Worker, stock
 from voice.desk.plans import spellings
+from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings
 from voice.waist.messages import PlanDenied, PlanGranted
 
@@ -170,3 +171,17 @@ async def test_plans_are_fast(
     }
     with capsys.disabled():
         print(f"\nplan over the socket, ms: {figures}")  # noqa: T201 - a figure for whoever runs the tests
+
+
+async def test_preparing_leaves_no_call_behind(
+    worker: Worker, desk: Desk, bakery: Shop, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is rehearsed at the start is taken back; prints how long the first call's plan then takes."""
+    await desk.prepare()
+    async with database.tenant(bakery.tenant_id) as store:
+        assert await store.fixed("SELECT id FROM sessions WHERE tenant_id = :tenant_id") == []
+        assert await store.fixed("SELECT session_id FROM keys.data_keys WHERE tenant_id = :tenant_id") == []
+    began = time.perf_counter()
+    await worker.granted(bakery.called)
+    with capsys.disabled():
+        print(f"\nfirst plan after preparing: {(time.perf_counter() - began) * 1000:.1f} ms")  # noqa: T201 - see above
