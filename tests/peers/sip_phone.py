@@ -266,6 +266,12 @@ class SipPhone:
 
         self.sender = asyncio.get_running_loop().create_task(run())
 
+    async def all_sent(self) -> None:
+        """Wait until the payloads given to `start_sending` have gone, and a moment for them to arrive."""
+        if self.sender is not None:
+            await self.sender
+        await asyncio.sleep(0.1)
+
     def stop_sending(self) -> None:
         if self.sender is not None:
             self.sender.cancel()

@@ -194,7 +194,8 @@ async def test_an_offer_that_comes_late(worker: WorkerProcess) -> None:
         await asyncio.sleep(0.4)
         phone.bye()
         await worker.ended(phone)
-    assert max(memoryview(audioop.ulaw2lin(phone.packets[-1].payload, 2)).cast("h")) > 4000
+    loud = [max(memoryview(audioop.ulaw2lin(packet.payload, 2)).cast("h")) > 4000 for packet in phone.packets]
+    assert loud.count(True) > 5
 
 
 async def test_prack_and_session_timer(worker: WorkerProcess) -> None:
