@@ -13,7 +13,7 @@ import base64
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
@@ -32,9 +32,11 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameCallback, FrameDirection
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 
+from voice.call.answers import Answers
 from voice.call.line import SAMPLES_PER_SECOND, Playout
 from voice.call.model_connection import Event, error_code
-from voice.call.model_link import Change, ModelLink
+from voice.call.model_link import ModelLink
+from voice.call.reports import Reports
 from voice.call.speech import Speech
 from voice.call.transcript import Transcript
 from voice.waist.plan import ModelTerms
@@ -49,24 +51,12 @@ HARMLESS_ERRORS = frozenset({"response_cancel_not_active", "conversation_already
 MOST_FAILED_RESPONSES = 2
 """One after another: the first is asked for again, after the last the session counts as failed."""
 _ROLES = {"caller": "user", "agent": "assistant", "system": "system"}
+_ASK = "ask"
+"""Event id of our requests for a response, by which an error that answers one is known."""
+UNKNOWN_TOOL = "unknown_tool"
+"""Called in the place of a tool that does not exist."""
 SECOND_CHANCE_SECONDS = 4.0
 """A session that follows a failed one must answer within this time."""
-
-
-class Watcher(Protocol):
-    """Whoever wants to know how the model fares. Called on the loop's thread; must not wait."""
-
-    def model_changed(self, what: Change, code: str | None) -> None:
-        """The connection came up, failed, came back, or will not come back."""
-
-    def usage_counted(self, usage: Event) -> None:
-        """Tokens of one response, as the server counted them (`response.usage`)."""
-
-    def answer_begun(self, item: str, caller_stopped_at: float | None) -> None:
-        """An answer's first sound is queued; when (`time.monotonic()`) the caller had stopped, if that caused it."""
-
-    def caller_spoke(self) -> None:
-        """The caller began or stopped speaking."""
 
 
 class RealtimeModel(OpenAIRealtimeLLMService):
@@ -81,16 +71,12 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         tls: ssl.SSLContext | None,
         playout: Playout,
         transcript: Transcript,
-        watcher: Watcher,
+        reports: Reports,
         silence_seconds: float,
     ) -> None:
         """`ask_token` gets the seconds there are, and raises `ModelRefusedError` where there is no token."""
-        super().__init__(
-            api_key="",
-            base_url=terms.url,
-            settings=self.Settings(model=terms.name),
-            enable_direct_mode=True,
-        )
+        settings = self.Settings(model=terms.name)
+        super().__init__(api_key="", base_url=terms.url, settings=settings, enable_direct_mode=True)
         self._link = ModelLink(
             terms=terms,
             session=session,
@@ -99,13 +85,13 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             heard=self._heard,
             came_up=self._came_up,
             went_down=self._went_down,
-            changed=watcher.model_changed,
+            changed=reports.model_changed,
         )
         self._link_task: asyncio.Task[None] | None = None
         self._playout = playout
         self._speech = Speech(playout)
         self._transcript = transcript
-        self._watcher = watcher
+        self._reports = reports
         self._silence_seconds = silence_seconds
         turns = terms.turn_detection
         by_server = turns.kind == "server_vad"
@@ -116,20 +102,10 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         self._opening = ""
         self._opened = False
         """The model has spoken, so it needs no opening."""
-        self._held = False
-        self._response: str | None = None
-        """Id of the response being made."""
-        self._asked_at: float | None = None
-        """When an answer was asked for that has not ended; moves on with every sign of it."""
-        self._wanted = False
-        """An answer is to be asked for as soon as that is possible."""
-        self._unwanted: set[str] = set()
-        """Responses whose sound nobody is to hear any more."""
+        self._answers = Answers(self._ask)
         self._failed_responses = 0
         self._calls: dict[str, str] = {}
         """Names of the tools being called, by call id."""
-        self._unanswered: set[str] = set()
-        """Calls of this session whose result has not been sent."""
         self._caller_stopped_at: float | None = None
         self.caller_speaking = False
         """As the server hears it."""
@@ -159,22 +135,21 @@ class RealtimeModel(OpenAIRealtimeLLMService):
     @property
     def speaking(self) -> bool:
         """Whether an answer is owed, being made, or not heard to its end."""
-        owed = self._asked_at is not None or self._wanted
-        return (owed and self._link.up) or self._speech.going
+        return (self._answers.owed and self._link.up) or self._speech.going
 
     def begin(self, opening: str) -> None:
         """Let the model speak first if the plan says how; what it says queues up behind what is being heard."""
         if opening and not self._opening:
             self._opening = opening
             self._put("system", opening)
-            self._ask()
+            self._answers.want()
 
     def tell(self, text: str) -> None:
         """Tell the model something as the caller's side, cut what it is saying, and let it answer."""
         self.interrupt()
         self._transcript.remember("caller", text)
         self._put("user", text)
-        self._ask()
+        self._answers.want()
 
     def note_said(self, text: str) -> None:
         """Let the model know that its side has said something without it."""
@@ -182,26 +157,24 @@ class RealtimeModel(OpenAIRealtimeLLMService):
 
     def hold(self) -> None:
         """Stand still: cut what is being said, and answer nothing until `release`."""
-        self._held = True
+        self._answers.held = True
         self.interrupt()
 
     def release(self) -> None:
         """Go on."""
-        self._held = False
-        self._ask_if_wanted()
+        self._answers.held = False
+        self._answers.ask_if_wanted()
 
     def interrupt(self) -> None:
         """Cut what the caller is hearing, and have the server stop too."""
         self._cut()
-        if self._response is not None:
+        if self._answers.response is not None:
             self._link.send({"type": "response.cancel"})
 
     def check(self) -> None:
         """See whether the model has owed an answer for too long. To be called a few times a second."""
-        if self._asked_at is None or not self._link.up or self._held or self._playout.queued_ms:
-            return
         patience = self._silence_seconds if self._link.proven else min(self._silence_seconds, SECOND_CHANCE_SECONDS)
-        if time.monotonic() - self._asked_at > patience:
+        if self._answers.waited_seconds > patience and not self._playout.queued_ms:
             self._link.fail("silent", None)
 
     # --- pipecat's side -----------------------------------------------------------------------------------------------
@@ -238,20 +211,19 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             if isinstance(message, dict) and isinstance(text := message.get("content"), str):
                 self._put("system", text)
         if frame.run_llm:
-            self._ask()
+            self._answers.want()
 
     async def _handle_function_call_result(self, frame: FunctionCallResultFrame) -> None:
         """Give the model a tool's result, and have it speak once it has them all."""
         output = orjson.dumps(frame.result, default=str).decode()
-        if frame.tool_call_id in self._unanswered:
-            self._unanswered.discard(frame.tool_call_id)
-            item: Event = {"type": "function_call_output", "call_id": frame.tool_call_id, "output": output}
-            self._link.send({"type": "conversation.item.create", "item": item})
-            self._transcript.remember("system", f"Result of the tool {frame.function_name}: {output}")
+        text = f"Result of the tool {frame.function_name}: {output}"
+        if self._answers.tool_answered(frame.tool_call_id):
+            self._answer_tool(frame.tool_call_id, output)
+            self._transcript.remember("system", text)
         else:  # asked in a session that is gone
-            self._put("system", f"Result of the tool {frame.function_name}: {output}")
+            self._put("system", text)
         if frame.properties is None or frame.properties.run_llm is not False:
-            self._ask()
+            self._answers.want()
 
     # --- speaking to the server ---------------------------------------------------------------------------------------
 
@@ -260,23 +232,18 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         item: Event = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
         self._link.send({"type": "conversation.item.create", "item": item})
 
-    def _ask(self) -> None:
-        """Ask for an answer, as soon as there is a session, nothing is held, and no response or tool is under way."""
-        self._wanted = True
-        self._ask_if_wanted()
+    def _answer_tool(self, call_id: str, output: str) -> None:
+        item: Event = {"type": "function_call_output", "call_id": call_id, "output": output}
+        self._link.send({"type": "conversation.item.create", "item": item})
 
-    def _ask_if_wanted(self) -> None:
-        if not self._wanted or self._held or self._unanswered or not self._link.up or self._asked_at is not None:
-            return
-        self._wanted = False
-        self._asked_at = time.monotonic()
-        self._link.send({"type": "response.create", "event_id": "ask"})
+    def _ask(self) -> bool:
+        self._link.send({"type": "response.create", "event_id": _ASK})
+        return self._link.up
 
     def _cut(self) -> None:
         """Empty the playout at once, then tell everyone what was heard."""
         cuts = self._speech.cut()
-        if self._response is not None:
-            self._unwanted.add(self._response)
+        self._answers.cut()
         for cut in cuts:
             self._link.send(
                 {
@@ -294,14 +261,11 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             self._put(_ROLES[role], text)
         if self._opening and not self._opened:
             self._put("system", self._opening)
-        self._ask_if_wanted()
+        self._answers.ask_if_wanted()
 
     def _went_down(self) -> None:
-        """Forget what only that session knew; an answer that it owed is asked for again."""
-        self._wanted = self._wanted or self._asked_at is not None
-        self._asked_at = self._response = None
-        self._unwanted.clear()
-        self._unanswered.clear()
+        """Forget what only that session knew."""
+        self._answers.session_lost()
         self._calls.clear()
         self.caller_speaking = False
         self._finish_items()
@@ -321,28 +285,27 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             await handler(event)
 
     async def _on_sound(self, event: Event) -> None:
-        if event["response_id"] in self._unwanted:
+        if self._answers.unwanted(event["response_id"]):
             return
         item = event["item_id"]
         sound = base64.b64decode(event["delta"])
-        self._sign_of_life()
+        self._answers.sign_of_life()
         if self._speech.sounded(item, event["content_index"], len(sound)):
             self._opened = True
             self._link.prove()
-            self._watcher.answer_begun(item, self._caller_stopped_at)
+            self._reports.answer_begun(item, self._caller_stopped_at)
             self._caller_stopped_at = None
         self._transcript.agent_sounded(item, len(sound) * 1000 // SAMPLES_PER_SECOND)
         await self.push_frame(TTSAudioRawFrame(audioop.ulaw2lin(sound, 2), SAMPLES_PER_SECOND, 1, context_id=item))
 
     async def _on_sound_done(self, event: Event) -> None:
-        if event["response_id"] in self._unwanted:
-            return
-        self._speech.finished(event["item_id"])
-        await self.push_frame(TTSStoppedFrame(context_id=event["item_id"]))
+        if not self._answers.unwanted(event["response_id"]):
+            self._speech.finished(event["item_id"])
+            await self.push_frame(TTSStoppedFrame(context_id=event["item_id"]))
 
     async def _on_words(self, event: Event) -> None:
-        if event["response_id"] not in self._unwanted:
-            self._sign_of_life()
+        if not self._answers.unwanted(event["response_id"]):
+            self._answers.sign_of_life()
             self._transcript.agent_said(event["item_id"], event["delta"])
 
     async def _on_item(self, event: Event) -> None:
@@ -356,57 +319,52 @@ class RealtimeModel(OpenAIRealtimeLLMService):
     async def _on_tool_call(self, event: Event) -> None:
         call_id = event["call_id"]
         name = self._calls.pop(call_id, "")
-        self._unanswered.add(call_id)
-        arguments = orjson.loads(event["arguments"] or "{}")
-        await self.run_function_calls(
-            [
-                FunctionCallFromLLM(
-                    function_name=name if self.has_function(name) else "unknown_tool",
-                    tool_call_id=call_id,
-                    arguments=arguments if isinstance(arguments, dict) else {},
-                    context=LLMContext(),
-                )
-            ]
-        )
+        try:
+            arguments = orjson.loads(event["arguments"] or "{}")
+        except orjson.JSONDecodeError:
+            arguments = None
+        if not isinstance(arguments, dict):
+            self._answer_tool(call_id, '{"ok":false,"error":"the arguments are no JSON object"}')
+            self._answers.want()
+            return
+        self._answers.tool_called(call_id)
+        function = name if self.has_function(name) else UNKNOWN_TOOL
+        call = FunctionCallFromLLM(function, call_id, arguments, context=LLMContext())
+        await self.run_function_calls([call])
 
     async def _on_response(self, event: Event) -> None:
-        self._response = event["response"]["id"]
-        self._asked_at = time.monotonic()
-        if self._held:
-            self._wanted = True
+        self._answers.begun(event["response"]["id"])
+        if self._answers.held:
+            self._answers.want()
             self.interrupt()
 
     async def _on_response_done(self, event: Event) -> None:
         response = event["response"]
         self._finish_items()
-        self._unwanted.discard(response["id"])
-        self._response = self._asked_at = None
+        self._answers.ended(response["id"])
         if usage := response.get("usage"):
-            self._watcher.usage_counted(usage)
+            self._reports.usage_counted(usage)
         if response["status"] == "failed":
-            self._response_failed(response)
+            self._response_failed(error_code(response.get("status_details") or {}))
         else:
             self._failed_responses = 0
-        self._ask_if_wanted()
+        self._answers.ask_if_wanted()
 
-    def _response_failed(self, response: Event) -> None:
-        code = error_code(response.get("status_details") or {})
+    def _response_failed(self, code: str) -> None:
         self._failed_responses += 1
-        if self._failed_responses >= MOST_FAILED_RESPONSES:
-            self._failed_responses = 0
-            self._wanted = True
-            self._link.fail("error", code)
+        if self._failed_responses < MOST_FAILED_RESPONSES:
+            self._reports.model_changed("error", code)
         else:
-            self._watcher.model_changed("error", code)
-            self._wanted = True
+            self._failed_responses = 0
+            self._link.fail("error", code)
+        self._answers.want()
 
     async def _on_caller_started(self, event: Event) -> None:
         self._cut()
         self.caller_speaking = True
-        if self._response is None:
-            self._asked_at = None  # what was owed is overtaken by what the caller says now
+        self._answers.caller_started()
         self._transcript.caller_started(event["item_id"], self._line_ms(event["audio_start_ms"] + self._padding_ms))
-        self._watcher.caller_spoke()
+        self._reports.caller_spoke()
         await self.broadcast_interruption()  # type: ignore[no-untyped-call]  # pipecat leaves it unannotated
         await self.broadcast_frame(UserStartedSpeakingFrame)
 
@@ -415,12 +373,13 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         ago_ms = self._link.appended_ms - end_ms
         self._caller_stopped_at = time.monotonic() - ago_ms / 1000
         self.caller_speaking = False
-        self._asked_at = time.monotonic()
+        self._answers.caller_stopped()
         self._transcript.caller_stopped(event["item_id"], self._line_ms(end_ms))
-        self._watcher.caller_spoke()
+        self._reports.caller_spoke()
         await self.broadcast_frame(UserStoppedSpeakingFrame)
 
     async def _on_caller_words(self, event: Event) -> None:
+        """Transcribed, or not: then there are no words."""
         self._transcript.caller_transcribed(event["item_id"], event.get("transcript") or "")
 
     async def _on_error(self, event: Event) -> None:
@@ -428,16 +387,12 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         code = error_code(event)
         error = event["error"]
         if code == "conversation_already_has_active_response":
-            self._wanted = True
-        unanswerable = error.get("event_id") == "ask" and code not in HARMLESS_ERRORS
+            self._answers.want()
+        unanswerable = error.get("event_id") == _ASK and code not in HARMLESS_ERRORS
         if unanswerable or (error.get("type") != "invalid_request_error" and code not in HARMLESS_ERRORS):
             self._link.fail("error", code)
         else:
-            self._watcher.model_changed("error", code)
-
-    def _sign_of_life(self) -> None:
-        if self._asked_at is not None:
-            self._asked_at = time.monotonic()
+            self._reports.model_changed("error", code)
 
     def _line_ms(self, session_ms: int) -> int:
         """A time of the session's sound as one of the media clock."""

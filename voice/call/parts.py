@@ -98,7 +98,7 @@ def assemble(
         tls=means.tls,
         playout=playout,
         transcript=transcript,
-        watcher=reports,
+        reports=reports,
         silence_seconds=plan.limits.model_silence_seconds,
     )
     tools.hand_to(model)

@@ -16,7 +16,7 @@ from voice.waist.plan import CallPlan
 
 
 class Reports:
-    """One call's. A `model.Watcher`."""
+    """One call's. All of it is for the loop's thread, and none of it waits."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Reports:
         )
 
     def answer_begun(self, item: str, caller_stopped_at: float | None) -> None:
-        """An answer's first sound is queued."""
+        """An answer's first sound is queued; when (`time.monotonic()`) the caller had stopped, if that caused it."""
         if caller_stopped_at is not None:
             self._latency.expect(item, "caller_stopped_to_agent_audio", caller_stopped_at)
 

@@ -10,7 +10,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from voice.call.desk_client import DeskAwayError, DeskClient
 from voice.call.journal import CallLog
-from voice.call.model import RealtimeModel
+from voice.call.model import UNKNOWN_TOOL, RealtimeModel
 from voice.call.realtime_session import JsonObject, function_tool
 from voice.waist.journal import MessageTaken, ToolCalled
 from voice.waist.messages import ToolDone, ToolRequested
@@ -97,7 +97,7 @@ class Toolbox:
         """Let the model call them."""
         for name in {*self._own, *self._offers}:
             model.register_function(name, self._use)
-        model.register_function("unknown_tool", self._use)
+        model.register_function(UNKNOWN_TOOL, self._use)
 
     async def _use(self, params: FunctionCallParams) -> None:
         name = params.function_name
