@@ -1,0 +1,265 @@
+"""One whole server, started as a user starts it, and businesses on it that tests call."""
+
+import asyncio
+import base64
+import itertools
+import random
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from policies.wordings import Kind, wording
+from scripts.benchmarks import stage
+from scripts.master_key import master_key_of
+from scripts.operators import ask
+from store import numbers, projects, recordings, scenarios, sessions, tenants
+from store.blobs import FolderBlobs
+from store.engine import Database
+from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
+from store.recordings import RecordingInfo
+from store.scenarios import Scenario
+from store.sessions import Session
+from store.settings import StoreSettings
+from tests.calls.caller import ME, Caller, calling
+from tests.calls.model import ModelServer
+from voice.desk.clips import Sentence, Speaker
+from voice.desk.settings import ModelEndpoint
+from voice.rehearsal.mind import Step
+from voice.rehearsal.script import Script, Turn as Part
+from voice.waist.messages import LiveCall, LiveCallsListed, LiveCallsRequested
+
+KEY = "key-of-the-tests"
+DISCLOSURE = "You speak with an AI."
+RECORDED = f"{DISCLOSURE} This call is recorded."
+"""What a caller hears first where recording needs no consent."""
+QUESTION = "May we record? Say yes or no."
+_numbers = itertools.count(10)
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that the store knows about one call, once it has been taken in."""
+
+    session: Session
+    turns: tuple[Turn, ...]
+    consent: tuple[ConsentEvent, ...]
+    events: tuple[SessionEvent, ...]
+    messages: tuple[TakenMessage, ...]
+    recording: RecordingInfo | None
+    caller: bytes
+    """The caller's channel of the recording in mu-law; empty when there is none."""
+    agent: bytes
+    """The agent's."""
+
+    def kinds(self) -> list[str]:
+        """The kinds of everything that was written down about consent, in order."""
+        return [event.kind for event in self.consent]
+
+    def one(self, kind: str) -> ConsentEvent:
+        """The consent event of this kind."""
+        (found,) = [event for event in self.consent if event.kind == kind]
+        return found
+
+    def happened(self, kind: str) -> list[dict[str, Any]]:
+        """The facts of every event of this kind."""
+        return [{**event.facts, **event.personal} for event in self.events if event.kind == kind]
+
+    def said(self) -> list[tuple[str, str]]:
+        """Who said what."""
+        return [(turn.role, turn.text) for turn in self.turns]
+
+    @property
+    def end(self) -> tuple[str | None, str | None]:
+        """Why, and by whom."""
+        return self.session.end_reason, self.session.ended_by
+
+
+@dataclass
+class Business:
+    """A tenant of its own with one number and one scenario: whatever the store says of it is about this test's calls."""
+
+    stack: "Stack"
+    tenant_id: UUID
+    called: str
+    instructions: str
+    trouble: list[str] = field(default_factory=list)
+
+    def uri(self, transport: str = "udp", host: str = "127.0.0.1") -> str:
+        """Where it is rung."""
+        port = self.stack.server.sip_port
+        return f"sip:{self.called}@{host}:{port}" + ("" if transport == "udp" else f";transport={transport}")
+
+    @asynccontextmanager
+    async def called_by(self, caller: str = ME, *, transport: str = "udp", **options: Any) -> AsyncIterator[Caller]:
+        """A call that was answered."""
+        async with self.ringing(caller, transport=transport, **options) as telephone:
+            status = await telephone.rings()
+            assert status == 200, f"{status} {telephone.dialog.reason}"
+            yield telephone
+
+    @asynccontextmanager
+    async def ringing(self, caller: str = ME, *, transport: str = "udp", **options: Any) -> AsyncIterator[Caller]:
+        """A telephone about to ring."""
+        async with calling(self.uri(transport), caller=caller, **options) as telephone:
+            yield telephone
+
+    def words(self, kind: Kind) -> list[bytes]:
+        """One of the product's own sentences, as sound."""
+        return self.stack.clips(wording(kind, "en", business="Harbour Dental"))
+
+    async def live(self) -> tuple[LiveCall, ...]:
+        """Its calls that are up."""
+        listed = await ask(self.stack.home / "run", LiveCallsRequested(tenant_id=str(self.tenant_id)), LiveCallsListed)
+        return listed.calls
+
+    async def is_in(self, state: str, seconds: float = 25.0) -> LiveCall:
+        """Wait until its one call is in this state."""
+        seen: list[str] = []
+        async with asyncio.timeout(seconds):
+            while True:
+                for call in await self.live():
+                    if call.state == state:
+                        return call
+                    if call.state not in seen:
+                        seen.append(call.state)
+                await asyncio.sleep(0.02)
+
+    async def story(self) -> Story:
+        """Its one call, once it is over and taken in."""
+        (found,) = await self.stories(1)
+        return found
+
+    async def stories(self, count: int, seconds: float = 25.0) -> list[Story]:
+        """So many calls, oldest first, once all are over and taken in."""
+        database = self.stack.database
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    async with database.tenant(self.tenant_id) as store:
+                        found = await sessions.list_sessions(store)
+                    over = [session for session in found if session.state == "ended" and session.heard_samples is not None]
+                    if len(found) == len(over) == count:
+                        return [await self._story(session) for session in reversed(over)]
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"{count} finished calls were expected; there are: {found}") from None
+
+    async def _story(self, session: Session) -> Story:
+        async with self.stack.database.tenant(self.tenant_id) as store:
+            opened = await recordings.open_recording(store, self.stack.blobs, session.id)
+            sound = await opened.read(0, opened.samples) if opened is not None else b""
+            return Story(
+                session,
+                await sessions.turns_of(store, session.id),
+                await sessions.consent_of(store, session.id),
+                await sessions.events_of(store, session.id),
+                await sessions.messages_of(store, session.id),
+                await recordings.find(store, session.id),
+                sound[0::2],
+                sound[1::2],
+            )
+
+    async def sessions(self) -> tuple[Session, ...]:
+        """Its calls as the store has them now."""
+        async with self.stack.database.tenant(self.tenant_id) as store:
+            return await sessions.list_sessions(store)
+
+    def received(self, kind: str) -> list[Any]:
+        """What the model server received from its calls."""
+        return self.stack.model.received_from(self.instructions, kind)
+
+    def sent(self, kind: str) -> list[Any]:
+        """What the model server sent to them."""
+        return self.stack.model.sent_to(self.instructions, kind)
+
+
+@dataclass
+class Stack:
+    """The server, its model, and an eye on its store."""
+
+    server: stage.Server
+    model: ModelServer
+    database: Database
+    blobs: FolderBlobs
+    max_calls: int
+
+    @staticmethod
+    def script(*parts: tuple[Step, ...], heard: str = "I have a question.", pace: float = 4.0) -> Script:
+        """What the model plays: a part for each turn."""
+        return Script(tuple(Part(steps) for steps in parts), heard=heard, pace=pace)
+
+    @property
+    def home(self) -> Path:
+        """The server's."""
+        return self.server.home
+
+    async def business(
+        self,
+        *parts: tuple[Step, ...],
+        jurisdiction: str = "US-NY",
+        max_calls: int = 50,
+        heard: str = "I have a question.",
+        pace: float = 4.0,
+        **scenario: Any,
+    ) -> Business:
+        """Open one whose model answers with these parts, one a turn; `scenario` as in a scenario file."""
+        called = f"+1212345{next(_numbers):04d}"
+        instructions = f"You answer {called}."
+        content = {
+            "name": called,
+            "instructions": instructions,
+            "language": "en",
+            "tools": ["hang_up", "take_message", "send_dtmf", *(["transfer"] if scenario.get("transfers") else [])],
+            "consent": {},
+        } | scenario
+        content["consent"] = {"disclosure": DISCLOSURE, "question": QUESTION} | content["consent"]
+        self.model.scripts[instructions] = self.script(*parts, heard=heard, pace=pace)
+        async with self.database.tenant(uuid7()) as store:
+            await tenants.create(store, called, max_calls=max_calls)
+            project = await projects.create(
+                store, name=called, business_name="Harbour Dental", jurisdiction=jurisdiction, language="en"
+            )
+            made = await scenarios.create(store, project_id=project.id, content=msgspec.convert(content, Scenario))
+            await numbers.create(store, project_id=project.id, scenario_id=made.scenario_id, called=called)
+            return Business(self, store.tenant_id, called, instructions)
+
+    def clips(self, text: str, language: str = "en") -> list[bytes]:
+        """A sentence as it was rendered: in the better voice, in the local one, or in both."""
+        voices = (
+            ModelEndpoint(base_url="http://127.0.0.1/v1", api_key="unused", realtime_model=""),
+            ModelEndpoint(base_url="http://127.0.0.1/v1", api_key="unused", realtime_model="", speech_voice="espeak:"),
+        )
+        keys = [Speaker(voice).key(Sentence(text, language)) for voice in voices]
+        files = [self.home / "clips" / f"{key}.ulaw" for key in keys]
+        found = [file.read_bytes() for file in files if file.exists()]
+        assert found, f"nobody has rendered {text!r}"
+        return found
+
+
+@asynccontextmanager
+async def running(*options: str, **settings: str) -> AsyncIterator[Stack]:
+    """A whole server in a throw-away home. `options` and `settings` as `stage.server` takes them."""
+    async with AsyncExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="aitelier-calls-")))
+        model = await opened.enter_async_context(ModelServer(KEY))
+        first_port = random.randrange(10_000, 18_000, 100)
+        named = {
+            "openai_base_url": model.url,
+            "openai_api_key": KEY,
+            "rtp_ports": f"{first_port}-{first_port + 999}",
+            "max_calls": "8",
+        } | settings
+        starting = stage.server(folder, *options, **named)
+        server = await asyncio.to_thread(starting.__enter__)
+        opened.push_async_callback(asyncio.to_thread, starting.__exit__, None, None, None)
+        master_key = base64.b64decode(master_key_of(server.home).reveal())
+        database = await Database.open(StoreSettings(None, server.home, master_key))
+        opened.push_async_callback(database.close)
+        yield Stack(server, model, database, FolderBlobs(server.home / "blobs"), int(named["max_calls"]))
