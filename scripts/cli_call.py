@@ -1,6 +1,8 @@
 """`aitelier call`: a telephone in the terminal."""
 
+import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,12 +14,19 @@ from rich.markup import escape
 
 from scripts.cli_run import run
 from scripts.cli_store import CommandError
-from scripts.phone.conversation import CallResult, Speak, Step, place_call
+from scripts.home import Home
+from scripts.operators import DeskAwayError, ask
+from scripts.phone.conversation import CallResult, Show, Speak, Step, place_call
+from scripts.settings import read_settings
 from voice.rehearsal.audio import FORMATS
 from voice.rehearsal.mouth import Mouth
+from voice.waist.messages import TurnsListed, TurnsRequested
 
 _out = Console()
+_LOOK_EVERY_S = 0.4
 _COLOURS = {
+    "caller": "bold cyan",
+    "agent": "bold green",
     "said": "cyan",
     "pressed": "cyan",
     "played": "cyan",
@@ -54,20 +63,44 @@ def call(  # noqa: PLR0917  each parameter is an option of the command line
 
 async def _call(uri: str, steps: list[Step], *, caller: str, language: str, codec: str) -> CallResult:
     began = time.monotonic()
+    call_id = secrets.token_hex(12)
 
     def show(what: str, detail: str) -> None:
         colour = _COLOURS.get(what, "dim")
         _out.print(f"{time.monotonic() - began:6.1f} s  [{colour}]{what:<9}[/{colour}]  {escape(detail)}")
 
     try:
-        async with speaker(language) as speak:
-            return await place_call(uri, steps, speak=speak, show=show, caller=caller, codec=codec)
+        async with speaker(language) as speak, _live_transcript(call_id, show):
+            return await place_call(uri, steps, speak=speak, show=show, caller=caller, codec=codec, call_id=call_id)
     except ValueError as error:
         raise CommandError(f"SIP-URI: {error}") from None
     except OSError as error:
         raise CommandError(
             f"{uri} cannot be reached ({error.strerror or error}). Is the server running there?"
         ) from None
+
+
+@contextlib.asynccontextmanager
+async def _live_transcript(call_id: str, show: Show) -> AsyncIterator[None]:
+    """Show what is said while it is said, where the server that answers is this home's own."""
+    following = asyncio.get_running_loop().create_task(_follow(call_id, show), name="live transcript")
+    try:
+        yield
+        await asyncio.sleep(_LOOK_EVERY_S)
+    finally:
+        following.cancel()
+
+
+async def _follow(call_id: str, show: Show) -> None:
+    run_folder = Home(read_settings()[0].home_folder).run
+    shown = 0
+    with contextlib.suppress(DeskAwayError):  # another machine's server, or another user's
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            listed = await ask(run_folder, TurnsRequested(sip_call_id=call_id, after=shown), TurnsListed)
+            for turn in listed.turns:
+                show(turn.role, turn.text)
+            shown += len(listed.turns)
 
 
 @contextlib.asynccontextmanager

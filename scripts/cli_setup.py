@@ -1,5 +1,6 @@
 """`aitelier scenario`, `numbers`, `trunks`: what answers, under which number, and who may call."""
 
+import contextlib
 import ipaddress
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,15 @@ from rich.table import Column, Table
 from policies.numbers import parse_number
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.home import Home
+from scripts.operators import DeskAwayError, ask
+from scripts.settings import read_settings
 from store import numbers, projects, scenarios, trunks
 from store.numbers import Number
 from store.scenarios import PublishedScenario, Scenario, ScenarioFileError, read_scenario
 from store.scope import TenantStore
 from store.trunks import Trunk
+from voice.waist.messages import ClipsWanted, Done
 
 scenario_app = typer.Typer(help="What the agent is to say and may do.", no_args_is_help=True)
 numbers_app = typer.Typer(help="Numbers, and the scenario each is answered with.", no_args_is_help=True)
@@ -28,6 +33,7 @@ _out = Console()
 Tenant = Annotated[str | None, typer.Option(help="Name or id; needed when there are several.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 _TRANSPORTS = ("udp", "tcp", "tls")
+_RENDERING_S = 60.0
 
 
 # --- scenarios -------------------------------------------------------------------------------------------------------
@@ -49,12 +55,22 @@ def apply(
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
             answered = _chosen(await numbers.all_numbers(store), number)
             if answered is not None:
-                return answered.called, await scenarios.publish(store, answered.scenario_id, content)
-            made = await _with_number(store, content, called=number or "")
-            return number or "", made.version
+                published = answered.called, await scenarios.publish(store, answered.scenario_id, content)
+            else:
+                made = await _with_number(store, content, called=number or "")
+                published = number or "", made.version
+        await _have_sentences_rendered(str(store.tenant_id))
+        return published
 
     called, version = run(work())
     _out.print(f"{escape(content.name)}, version {version}, answers {escape(called)}.")
+
+
+async def _have_sentences_rendered(tenant_id: str) -> None:
+    """Let the first caller find the new wordings ready. A server that does not run does it when it starts."""
+    run_folder = Home(read_settings()[0].home_folder).run
+    with contextlib.suppress(DeskAwayError):
+        await ask(run_folder, ClipsWanted(tenant_id=tenant_id), Done, seconds=_RENDERING_S)
 
 
 async def _with_number(store: TenantStore, content: Scenario, *, called: str) -> PublishedScenario:

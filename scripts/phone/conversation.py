@@ -74,6 +74,7 @@ async def place_call(
     host: str | None = None,
     codec: str = "PCMU",
     tls: ssl.SSLContext | None = None,
+    call_id: str | None = None,
     longest_seconds: float = 300.0,
 ) -> CallResult:
     """Ring `uri`, go through `steps` turn by turn, listen to the last answer, hang up.
@@ -83,7 +84,7 @@ async def place_call(
         OSError: Nobody listens there.
     """
     sound = Sound(host or "127.0.0.1", codec)
-    dialog = Dialog(uri, sound=sound, caller=caller, host=host, codecs=(codec,), tls=tls)
+    dialog = Dialog(uri, sound=sound, caller=caller, host=host, codecs=(codec,), tls=tls, call_id=call_id)
     show("ringing", uri)
     try:
         status = await dialog.invite()

@@ -35,10 +35,11 @@ class Dialog:
         tls: ssl.SSLContext | None = None,
         refer_outcome: str | None = "200 OK",
         acknowledge: bool = True,
+        call_id: str | None = None,
     ) -> None:
         self.target: Target = read_target(uri)
         self.sound = sound
-        self.call_id = secrets.token_hex(12)
+        self.call_id = call_id or secrets.token_hex(12)
         self.ladder: list[tuple[float, str, str]] = []
         """(monotonic seconds, "in" or "out", start line) of every message."""
         self.status: int | None = None

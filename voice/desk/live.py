@@ -4,23 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from voice.desk.link import Link
-from voice.waist.messages import LiveCall
+from voice.waist.messages import LiveCall, LiveTurn, TurnsListed
 
 PLANNED = "planned"
 """State of a call of which nothing has been heard since its plan was granted."""
 TURNS_KEPT = 200
 """The last turns of a call that a view which opens late still sees; memory only, gone with the call."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTurn:
-    """One turn, as it is spoken."""
-
-    role: Literal["caller", "agent"]
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +47,8 @@ class LiveSession:
     link: Link | None
     """The worker's connection, where orders go; None while it has none."""
     terms: CallTerms
+    sip_call_id: str = ""
+    """Empty for a spare plan, and for a call that an earlier desk had planned."""
     spare: bool = False
     """Planned ahead and not in use until its worker says something about it."""
     state: str = PLANNED
@@ -92,6 +85,15 @@ class LiveCalls:
     def find(self, session_id: str) -> LiveSession | None:
         """The call, whoever has it."""
         return self._sessions.get(session_id)
+
+    def turns_of(self, sip_call_id: str, after: int) -> TurnsListed:
+        """What has been said in a call since its turn of this number, as far as it is still remembered."""
+        session = next((s for s in self._sessions.values() if sip_call_id and s.sip_call_id == sip_call_id), None)
+        if session is None:
+            return TurnsListed(session_id=None, turns=())
+        first_kept = session.turns_heard - len(session.turns)
+        turns = tuple(session.turns)[max(0, after - first_kept) :]
+        return TurnsListed(session_id=session.session_id, turns=turns)
 
     def remove(self, session_id: str) -> LiveSession | None:
         """The call is over."""

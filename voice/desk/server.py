@@ -16,7 +16,7 @@ from store.engine import StoreAwayError
 from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.link import Link, MessageRefusedError
-from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession, LiveTurn
+from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession
 from voice.desk.plans import Planner
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import listen, peer_process
@@ -34,6 +34,7 @@ from voice.waist.messages import (
     HangUpOrdered,
     LiveCallsListed,
     LiveCallsRequested,
+    LiveTurn,
     PauseOrdered,
     PlanDenied,
     PlanGranted,
@@ -49,6 +50,7 @@ from voice.waist.messages import (
     TrunksRequested,
     TrunkTerms,
     TurnHeard,
+    TurnsRequested,
     WorkerIntroduced,
 )
 from voice.waist.plan import CallPlan
@@ -164,7 +166,7 @@ class Desk:
                     self.live.state_changed(session, state)
             case TurnHeard(session_id=session_id, role=role, text=text):
                 if session := self._session_now(link, process, session_id):
-                    self.live.turn_heard(session, LiveTurn(role, text))
+                    self.live.turn_heard(session, LiveTurn(role=role, text=text))
             case CallClosed(session_id=session_id):
                 self._close(process, session_id)
             case _:
@@ -181,7 +183,9 @@ class Desk:
             for plan in (answer.plan, answer.spare):
                 if plan is not None:
                     terms = CallTerms(plan.model.name, frozenset(tool.name for tool in plan.tools))
-                    self._add(link, process, plan, terms, spare=plan is answer.spare)
+                    spare = plan is answer.spare
+                    session = self._add(link, process, plan, terms, spare=spare)
+                    session.sip_call_id = "" if spare else request.sip_call_id
         return answer
 
     async def _token(self, session: LiveSession | None) -> TokenMinted | TokenDenied:
@@ -277,6 +281,8 @@ class Desk:
         match message:
             case LiveCallsRequested(tenant_id=tenant_id):
                 return LiveCallsListed(calls=self.live.up(tenant_id))
+            case TurnsRequested(sip_call_id=sip_call_id, after=after):
+                return self.live.turns_of(sip_call_id, after)
             case ClipsWanted(tenant_id=tenant_id):
                 return await self._prepare(tenant_id)
             case TrunksRequested():

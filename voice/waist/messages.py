@@ -190,6 +190,27 @@ class ClipsWanted(Message, frozen=True, kw_only=True):
     tenant_id: str
 
 
+class TurnsRequested(Message, frozen=True, kw_only=True):
+    """What has been said in this call, from the turn of this number on? Answered by `TurnsListed`."""
+
+    sip_call_id: str
+    after: int = 0
+
+
+class LiveTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn, as it was spoken."""
+
+    role: Literal["caller", "agent"]
+    text: str
+
+
+class TurnsListed(Message, frozen=True, kw_only=True):
+    """The turns asked for; no session where no such call is up."""
+
+    session_id: str | None
+    turns: tuple[LiveTurn, ...]
+
+
 class TrunksRequested(Message, frozen=True, kw_only=True):
     """Which trunks may send calls? Answered by `TrunksListed`."""
 
@@ -233,6 +254,8 @@ AnyMessage = (
     | LiveCallsRequested
     | LiveCallsListed
     | ClipsWanted
+    | TurnsRequested
+    | TurnsListed
     | TrunksRequested
     | TrunksListed
 )
