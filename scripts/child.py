@@ -25,6 +25,10 @@ EXIT_UNUSABLE: Final = 78
 """EX_CONFIG of sysexits.h: starting again would not help, a setting must change."""
 
 
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
+"""What the supervisor handles."""
+
+
 class CannotStartError(Exception):
     """A process cannot do its work until something is changed; names what and how."""
 
@@ -129,6 +133,8 @@ def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
     ready_read, ready_write = os.pipe()
     output_read, output_write = os.pipe()
     at = time.monotonic()
+    # A signal that comes before the child has handlers of its own must not be lost in those it inherited: it waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     pid = os.fork()
     if pid == 0:
         _be(
@@ -139,6 +145,7 @@ def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
             ready_fd=ready_write,
             output_fd=output_write,
         )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.close(ready_write)
     os.close(output_write)
     os.set_blocking(ready_read, False)
@@ -198,8 +205,9 @@ def _close_all_but(kept: set[int]) -> None:
 
 def _own_signals() -> None:
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     # A Ctrl-C in the terminal reaches the whole group; ending is the supervisor's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -102,15 +102,18 @@ def list_calls(
     if not found:
         _out.print("No calls yet. Ring the address that `scripts/serve` printed.")
         return
-    table = Table(Column("Session", no_wrap=True), "When", "Called", "Caller", "Seconds", "Ended", box=None)
+    names = ("Session", "When", "Called", "Caller", "Seconds", "Ended")
+    table = Table(
+        *(Column(name, no_wrap=name in {"Session", "When"}) for name in names), box=None, padding=(0, 1, 0, 0)
+    )
     for session in found:
         table.add_row(
             str(session.id),
-            _clock(session.started_at or session.planned_at),
+            f"{(session.started_at or session.planned_at).astimezone():%d %b %H:%M}",
             escape(session.called),
             escape(session.caller or "withheld"),
             _seconds(session),
-            session.end_reason or session.state,
+            (session.end_reason or session.state).replace("_", " "),
         )
     _out.print(table)
 

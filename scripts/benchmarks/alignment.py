@@ -75,9 +75,7 @@ def positions(pcm: bytes) -> list[float]:
     while at < end:
         window = pcm[2 * at : 2 * (at + _WINDOW_SAMPLES)]
         if audioop.max(window, 2) > 2 * _LOUD and audioop.rms(window, 2) > _LOUD:
-            first = next(
-                index for index in range(len(window) // 2) if abs(audioop.getsample(window, 2, index)) > _LOUD
-            )
+            first = next(index for index in range(len(window) // 2) if abs(audioop.getsample(window, 2, index)) > _LOUD)
             found.append((at + first) / 8000)
             at += 2_000  # clicks of one side are a second apart
         else:

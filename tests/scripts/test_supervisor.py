@@ -242,3 +242,19 @@ def test_secrets_reach_trusted_processes_only(toys: Toys) -> None:
     if os.geteuid() == 0:
         assert not any(event.startswith("worker uid 0") for event in events)
         assert "worker read what is forbidden" not in events
+
+
+def test_a_signal_at_any_moment_of_the_start_is_heeded(tmp_path: Path) -> None:
+    """SIGTERM while processes are being forked: all of them end, none has to be killed."""
+    runs = []
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        runs.append((Toys(folder, "two"), 0.02 * number))
+    for running, delay_s in runs:
+        until((running.folder / "status.json").exists)
+        time.sleep(delay_s / 4)
+        running.signal()
+    for running, _ in runs:
+        assert running.end() == 0
+        assert not running.logged("process_killed")
