@@ -5,7 +5,9 @@ from functools import cache
 from voice.rehearsal.answer_words import DECOYS, PIECES, YES_OR_NO
 from voice.rehearsal.ears import Vocabulary
 
-_LEAST_SCORE = -5.0
+_LEAST_SCORE_OF_A_NO = -7.0
+_LEAST_SCORE_OF_A_YES = -4.2
+"""A yes wrongly heard does harm, a no wrongly heard is put right by asking again."""
 _LONGEST_MS = 3_000
 
 _NO_BEGINS = ("no", "nein", "nee", "non", "nie", "não", "liever", "auf keinen")
@@ -38,4 +40,13 @@ def yes_or_no(language: str) -> Vocabulary | None:
         word = f"{language}_{len(pronunciations)}"
         pronunciations[word] = one
         decoys.append(word)
-    return Vocabulary(f"answers-{language}", meanings, tuple(decoys), pronunciations, _LEAST_SCORE, _LONGEST_MS)
+    return Vocabulary(
+        name=f"answers-{language}",
+        meanings=meanings,
+        decoys=tuple(decoys),
+        pronunciations=pronunciations,
+        least_score=_LEAST_SCORE_OF_A_NO,
+        demanding=YES_PHRASES[language],
+        demanded_score=_LEAST_SCORE_OF_A_YES,
+        longest_ms=_LONGEST_MS,
+    )

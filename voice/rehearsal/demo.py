@@ -156,7 +156,8 @@ class _Answer:
     def _intent(self, text: str, *, written: bool) -> str:
         if self._language != "en":
             return "" if not text else "yes" if text in YES_PHRASES[self._language] else "no"
-        known = INTENT_OF.get(" ".join(text.split()), "")
+        words = " ".join(text.split())
+        known = INTENT_OF.get(words) or INTENT_OF.get(words.removesuffix(" please"), "")
         if known or not written:
             return known
         if day_in(text) and "appointment" not in text:

@@ -21,6 +21,8 @@ _LOUDEST = 14_000
 _SILENCE_WINDOWS = 25
 _LEAST_SHARE = 0.75
 """So much of the speech must belong to the words that were understood."""
+_BEAMS = {"beam": 1e-36, "wbeam": 1e-22, "pbeam": 1e-36}
+"""Narrower than pocketsphinx's own (1e-48): twice as fast, and of 93 sentences 82 understood instead of 84."""
 _VARIANT = re.compile(r"\(\d+\)")
 
 
@@ -40,7 +42,7 @@ class Recogniser:
     """One decoder with a search for each vocabulary."""
 
     def __init__(self) -> None:
-        self._decoder = pocketsphinx.Decoder(samprate=_SAMPLES_PER_SECOND, lm=None, loglevel="FATAL")
+        self._decoder = pocketsphinx.Decoder(samprate=_SAMPLES_PER_SECOND, lm=None, loglevel="FATAL", **_BEAMS)
         self._known: set[str] = set()
         self._dither = _dither()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -61,7 +63,7 @@ class Recogniser:
             for word, phones in utterance.pronunciations.items():
                 if self._decoder.lookup_word(word) is None:
                     self._decoder.add_word(word, phones, False)
-            self._decoder.add_jsgf_string(name, grammar(utterance.phrases, utterance.decoys))
+            self._decoder.add_jsgf_string(name, grammar(utterance))
             self._known.add(name)
         self._decoder.activate_search(name)
 
@@ -90,13 +92,14 @@ class Recogniser:
         return Understood(words, likelihood / max(1, frames))
 
 
-def grammar(phrases: tuple[str, ...], decoys: tuple[str, ...]) -> str:
+def grammar(utterance: Utterance) -> str:
     """One of the phrases or of the decoys, in the Java Speech Grammar Format."""
-    rules = [f"<phrase> = {' | '.join(phrases)};"]
-    if decoys:
-        rules = ["public <g> = /0.9/ <phrase> | /0.1/ <decoy>;", *rules, f"<decoy> = {' | '.join(decoys)};"]
+    ending = f" [{utterance.ending}]" if utterance.ending else ""
+    rules = [f"<phrase> = ({' | '.join(utterance.phrases)}){ending};"]
+    if utterance.decoys:
+        rules += [f"<decoy> = {' | '.join(utterance.decoys)};", "public <g> = /0.9/ <phrase> | /0.1/ <decoy>;"]
     else:
-        rules = ["public <g> = <phrase>;", *rules]
+        rules.append("public <g> = <phrase>;")
     return "\n".join(["#JSGF V1.0;", "grammar g;", *rules, ""])
 
 

@@ -22,6 +22,7 @@ class Utterance(msgspec.Struct, frozen=True):
     """Name of the phrases; the process builds its search once for each name."""
     phrases: tuple[str, ...]
     decoys: tuple[str, ...]
+    ending: str
     pronunciations: dict[str, str]
     s16: bytes
     samples_per_second: int
@@ -45,9 +46,16 @@ class Vocabulary:
     """Patterns, as `expand` reads them, to what they report; None: the very words."""
     decoys: tuple[str, ...] = ()
     """Patterns that report nothing."""
+    ending: str = ""
+    """A word that may follow any phrase, such as "please"; it is part of what is reported."""
     pronunciations: Mapping[str, str] = field(default_factory=dict)
     """Words that the English dictionary lacks, in its phones (ARPABET without stress)."""
     least_score: float = -7.0
+    """What is heard less clearly (`Understood.score`) is not reported."""
+    demanding: frozenset[str] = frozenset()
+    """Reports that must be heard more clearly ..."""
+    demanded_score: float = -7.0
+    """... than this."""
     longest_ms: int = 12_000
     """More speech than this is not one of the phrases."""
 
@@ -59,6 +67,22 @@ class Vocabulary:
             for pattern, meaning in self.meanings.items()
             for phrase in expand(pattern)
         }
+
+    def report(self, understood: Understood) -> str:
+        """What to report; empty unless the words are a whole phrase and were heard clearly enough.
+
+        A search that ran out of sound returns the beginning of a phrase, which means nothing.
+        """
+        known = self._known(understood.words)
+        return (
+            known if understood.score >= (self.demanded_score if known in self.demanding else self.least_score) else ""
+        )
+
+    def _known(self, words: str) -> str:
+        if (known := self.phrases.get(words)) is not None or not self.ending:
+            return known or ""
+        bare = words.removesuffix(f" {self.ending}")
+        return f"{self.phrases[bare]} {self.ending}" if bare != words and bare in self.phrases else ""
 
 
 class Ears:
@@ -88,6 +112,7 @@ class Ears:
                 vocabulary=vocabulary.name,
                 phrases=tuple(vocabulary.meanings),
                 decoys=vocabulary.decoys,
+                ending=vocabulary.ending,
                 pronunciations=dict(vocabulary.pronunciations),
                 s16=s16,
                 samples_per_second=samples_per_second,
@@ -95,10 +120,7 @@ class Ears:
             )
         )
         understood = self._decode(answer)
-        if understood.score < vocabulary.least_score:
-            return ""
-        # A search that ran out of sound returns the beginning of a phrase; only whole phrases mean anything.
-        return vocabulary.phrases.get(understood.words, "")
+        return vocabulary.report(understood)
 
 
 _GROUP = re.compile(r"[\[(]([^\[\]()]*)[\])]")

@@ -6,37 +6,33 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 DAYS = ("today", "tomorrow", *WEEKDAYS)
 _DAY = "(" + "|".join(DAYS) + ")"
 
-_SOMEBODY = "(a human|a person|a real person|someone|somebody|an operator|the front desk|the manager|the doctor)"
+_SOMEBODY = "(a human|a person|a real person|someone|an operator|the front desk|the manager)"
 
 _INTENTS: dict[str, tuple[str, ...]] = {
     "hours": (
         "what are your [opening|business] hours",
-        "[tell me] your opening hours [please]",
-        "opening hours [please]",
+        "opening hours",
         "when (are you open|do you open|do you close)",
         "what time do you (open|close)",
         f"are you open [on] {_DAY}",
     ),
     "book": (
-        f"[i would like|i want|i need] [to (book|make)] an appointment [[for|on] {_DAY}] [please]",
-        f"can i (book|make|have) an appointment [[for|on] {_DAY}] [please]",
-        f"[i would like|i want] to book a (check up|day|table) [[for|on] {_DAY}] [please]",
+        f"[i would like|i want|i need|can i] [to] [book|make|have] an appointment [[for|on] {_DAY}]",
+        "i would like to book a (check up|day|table)",
     ),
-    "day": (f"[on|for|next] {_DAY} [please]",),
-    "message": (
-        "[i would like to|i want to|can i|may i] leave a message [please]",
-        "[can you|could you|please] take a message [please]",
-    ),
+    "day": (f"[on|for|next] {_DAY}",),
+    "message": ("[i would like to|i want to|can i] leave a message", "[can you] take a message"),
     "person": (
-        f"[i want to|i would like to|can i|let me] (speak|talk) (to|with) {_SOMEBODY} [please]",
-        "[please] connect me [please]",
-        "[please] (transfer me|put me through) [please]",
-        "operator [please]",
+        f"[i want to|i would like to|can i] (speak|talk) to {_SOMEBODY}",
+        "connect me",
+        "transfer me",
+        "put me through",
+        "operator",
     ),
     "where": ("where are you [located]", "what is your address", "how do i get there"),
-    "price": ("how much (is it|does it cost)", "what is the price", "what does it cost"),
+    "price": ("how much (is it|does it cost)", "what is the price"),
     "yes": (
-        "yes [please|that's right|that is right|that is correct|of course]",
+        "yes [that's right|that is right|that is correct|of course]",
         "yeah",
         "okay",
         "sure",
@@ -47,20 +43,15 @@ _INTENTS: dict[str, tuple[str, ...]] = {
     "no": ("no [thank you|thanks]", "nope", "no that's wrong", "that is wrong"),
     "bye": (
         "[no] [thank you|thanks] (goodbye|bye bye|bye)",
-        "[no] (that is all|that's all|that was all|nothing else) [thank you|thanks|goodbye]",
-        "hang up [please]",
+        "[no] (that is all|that's all|nothing else) [thank you|thanks|goodbye]",
+        "hang up",
     ),
-    "repeat": (
-        "(can|could) you repeat that [please]",
-        "[please] say that again [please]",
-        "what did you say",
-        "repeat",
-    ),
+    "repeat": ("(can|could) you repeat that", "say that again", "what did you say", "repeat"),
     "help": ("help [me]", "what can (you do|i say)"),
     "who": (
         "who are you",
         "are you (a robot|a machine|a computer|human|a real person)",
-        "am i (talking|speaking) (to|with) (a robot|a machine|a computer|a human|a real person)",
+        "am i (talking|speaking) to (a robot|a machine|a computer|a human|a real person)",
     ),
     "hello": ("hello", "hi", "good (morning|afternoon|evening)", "can you hear me", "are you there"),
     "thanks": ("thank you [very much]", "thanks [a lot]"),
@@ -84,6 +75,13 @@ _DECOYS = (
     "the invoice",
     "from the bank",
     "what was that",
+    "we should meet",
+    "when i chew",
+    "i cannot hear you",
+    "bicycle tyres",
+    "what a lovely",
+    "who won",
+    "next year",
     "yesterday",
 )
 
@@ -91,12 +89,13 @@ _DECOYS = (
 INTENT_OF: dict[str, str] = {
     phrase: intent for intent, patterns in _INTENTS.items() for pattern in patterns for phrase in expand(pattern)
 }
-"""Every single sentence to its intent."""
+"""Every single sentence to its intent; "please" may follow any of them."""
 
 ENGLISH = Vocabulary(
     name="demo",
     meanings={pattern: None for patterns in _INTENTS.values() for pattern in patterns},
     decoys=_DECOYS,
+    ending="please",
     pronunciations={"nope": "N OW P"},
     least_score=-6.0,
 )
