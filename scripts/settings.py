@@ -151,7 +151,7 @@ TABLE: Final = (
         secret=True,
     ),
     Setting("OPENAI_BASE_URL", as_url("http", "https"), "Where that API is.", OPENAI_URL),
-    Setting("OPENAI_MODEL", text, "Realtime model for scenarios that name none.", "gpt-realtime"),
+    Setting("OPENAI_MODEL", text, "Realtime model for scenarios that name none.", "gpt-realtime-2.1"),
     Setting("ANTHROPIC_API_KEY", text, "For analysis after calls; off until a project turns it on.", secret=True),
     Setting("PUBLIC_HOST", as_host, "Name or address under which callers reach this machine."),
     Setting("SIP_BIND", as_ip, "Address on which SIP and RTP listen.", "127.0.0.1"),
