@@ -42,6 +42,8 @@ MOST_UNCOLLECTED_CALLS = 100
 """A worker that is never without a call takes the pause all the same after so many, rather than grow for ever."""
 _NEVER = 1_000_000
 CALLS_ASKED_FOR = 1_000
+JITTER_BUFFER_MS = 40
+"""How long the caller's sound rests here so that late packets are in time; so long after it was said it comes out."""
 """The library cuts it down to what it was built for."""
 
 CODECS = {"PCMU": 200, "PCMA": 199, "G722": 198}
@@ -281,7 +283,7 @@ def _stack_config() -> Any:
     media.noVad = True
     media.ecTailLen = 0
     # No packet late at 40 ms of jitter and 2 % of loss, some 44 ms above the network's delay; less on a clean line.
-    media.jbInit, media.jbMinPre, media.jbMaxPre, media.jbMax = 40, 40, 80, 200
+    media.jbInit, media.jbMinPre, media.jbMaxPre, media.jbMax = JITTER_BUFFER_MS, JITTER_BUFFER_MS, 80, 200
     return config
 
 

@@ -3,10 +3,14 @@
 Stereo G.711 mu-law at 8,000 samples a second, the caller left and the agent right, interleaved. It is fed with the two
 frames of each tick of the media clock, so the sides cannot drift apart, and speech that was cut off is not in it.
 Paused stretches are silence, so that time never shifts.
+
+The caller's frame of a tick was said earlier, because it has rested in the jitter buffer meanwhile. The sides are put
+together as the wire had them: the agent's frames wait here as long as the caller's did there.
 """
 
 import audioop
 import os
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,12 +40,20 @@ def recording_key(data_key: bytes) -> bytes:
 class RecordingSink:
     """Takes the ticks of one call. All of it is for the loop's thread, and none of it waits."""
 
-    def __init__(self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None]) -> None:
-        """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
+    def __init__(
+        self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None], *, late_ticks: int = 0
+    ) -> None:
+        """`troubled` is called, on the writer's thread, when the disk refuses for the first time.
+
+        `late_ticks` is how many ticks before its own the caller's frame of a tick was said.
+        """
         self._writer = writer
         self._file = _SealedStereo(SpoolFile(folder / f"{plan.session_id}.recording", troubled=troubled), plan)
         self._caller: list[bytes] = []
         self._agent: list[bytes] = []
+        self._late_ticks = late_ticks
+        self._said: deque[bytes] = deque()
+        """Frames of the agent whose counterparts still rest in the jitter buffer."""
         self._on = False
         self.paused = False
         """Ticks are taken as silence."""
@@ -63,8 +75,13 @@ class RecordingSink:
             return
         if self.paused:
             caller = agent = _MUTED
+        self._said.append(agent)
+        if len(self._said) > self._late_ticks:  # else the caller said it before the recording began
+            self._add(caller)
+
+    def _add(self, caller: bytes) -> None:
         self._caller.append(caller)
-        self._agent.append(agent)
+        self._agent.append(self._said.popleft())
         self.samples += FRAME_SAMPLES
         if len(self._caller) >= BATCH_TICKS:
             self._hand_over()
@@ -73,6 +90,8 @@ class RecordingSink:
         """The call is over: seal the rest and end the file properly."""
         if self._on:
             self._on = False
+            while self._said:
+                self._add(_MUTED)
             self._hand_over()
             self._writer.do(self._file.finish)
 
@@ -82,6 +101,7 @@ class RecordingSink:
             self._on = False
             self._caller.clear()
             self._agent.clear()
+            self._said.clear()
             self.samples = 0
             self._writer.do(self._file.discard)
 
