@@ -1,8 +1,10 @@
 """Doing harm to a running server, and seeing whether those who speak on it notice."""
 
 import asyncio
+import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -81,7 +83,7 @@ async def kept_away(server: Server, name: str) -> AsyncIterator[None]:
 def longest_gap(caller: Caller, since: float) -> float:
     """Seconds of silence on the wire between two packets to this caller, at most, since a moment (monotonic)."""
     arrivals = [since, *(at for at, _, _ in caller.sound.frames if at > since), time.monotonic()]
-    return max(later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False))
+    return max(later - earlier for earlier, later in itertools.pairwise(arrivals))
 
 
 def lost_packets(caller: Caller) -> int:
@@ -97,3 +99,8 @@ def share(words: Words, sound: bytes) -> float:
     """
     frames = [words.mulaw[at : at + FRAME] for at in range(0, len(words.mulaw), FRAME)]
     return sum(frame in sound for frame in frames) / len(frames)
+
+
+def show(figures: str) -> None:
+    """Print what was measured; pytest shows it with -s, and when the test fails."""
+    sys.stdout.write(f"\n{figures}\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.calls.caller import until
-from tests.calls.damage import longest_gap, lost_packets
+from tests.calls.damage import longest_gap, lost_packets, show
 from tests.calls.model import Words
 from tests.calls.stack import Stack
 from tests.peers import flood
@@ -47,7 +47,7 @@ async def test_a_flood(battered: Stack, rate: int, seconds: int, what: str) -> N
         gap = longest_gap(caller, since)
         assert lost_packets(caller) == 0
     counted = json.loads(printed)
-    print(f"\n{rate} INVITE/s, {what}: {counted}; longest gap of the call that was up {gap * 1000:.0f} ms")
+    show(f"{rate} INVITE/s, {what}: {counted}; longest gap of the call that was up {gap * 1000:.0f} ms")
     assert gap < 1.0
     statuses = {int(status): count for status, count in counted["statuses"].items()}
     # 486: the tenant is at its own limit. 487: cancelled in time.

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.calls.caller import FRAME, calling, until
-from tests.calls.damage import all_ready, kept_away, kill, longest_gap, lost_packets, share, store_answers
+from tests.calls.damage import all_ready, kept_away, kill, longest_gap, lost_packets, share, show, store_answers
 from tests.calls.model import Words
 from tests.calls.stack import RECORDED, Stack
 
@@ -16,8 +16,8 @@ GREETING = Words("Good morning.", 400)
 QUESTION = Words("a question", 500)
 ANSWER = Words("an answer", 700)
 LECTURE = Words("a long answer", 9_000)
-GAP_SECONDS = 0.6
-"""Far above what a call notices on a quiet machine (40 ms), far below any restart."""
+GAP_SECONDS = 2.0
+"""Of the wire as this process sees it, which is busy itself on a busy machine; on a quiet one it is 40 ms."""
 
 
 async def test_a_worker_is_killed(battered: Stack) -> None:
@@ -45,8 +45,8 @@ async def test_a_worker_is_killed(battered: Stack) -> None:
         gap = longest_gap(witness, killed_at)
         assert gap < GAP_SECONDS
         assert lost_packets(witness) == 0
-    print(
-        f"\nworker killed: BYE after {byed_after * 1000:.0f} ms, successor ready after {back_after * 1000:.0f} ms "
+    show(
+        f"worker killed: BYE after {byed_after * 1000:.0f} ms, successor ready after {back_after * 1000:.0f} ms "
         f"(looked at every 20 ms), longest gap of another worker's call {gap * 1000:.0f} ms"
     )
     story = await victims.story()
@@ -65,7 +65,7 @@ async def test_a_worker_is_killed(battered: Stack) -> None:
     recovered = (len(story.agent) - begins) // FRAME
     assert begins > 0
     assert story.agent[begins:] == LECTURE.mulaw[: len(story.agent) - begins], "and it is what was heard"
-    print(f"recovered up to {(heard - recovered) * 20} ms before the kill")
+    show(f"recovered up to {(heard - recovered) * 20} ms before the kill")
     assert heard - recovered <= 75, "a chunk of a second, 320 ms that were being batched, and the kill itself"
     assert (await witnesses.story()).end == ("caller_hung_up", "caller")
 
@@ -81,7 +81,7 @@ async def test_all_workers_are_killed_and_the_next_call_is_answered(battered: St
             status = await caller.rings()
             assert status in {200, 503}, f"{status} {caller.dialog.reason}"
             if status == 200:
-                print(f"\nall {len(pids)} workers killed: a call answered after {time.monotonic() - began:.3f} s")
+                show(f"all {len(pids)} workers killed: a call answered after {time.monotonic() - began:.3f} s")
                 await caller.hears(ANSWER)
                 break
         assert time.monotonic() - began < 10
@@ -120,7 +120,7 @@ async def test_the_desk_is_away(battered: Stack) -> None:
         assert longest_gap(first, since) < GAP_SECONDS
         (again,) = await business.live()
         assert (again.session_id, again.worker) == (call.session_id, call.worker), "known to the new desk"
-    print(f"\nwhile the desk was away, calls to a number with one spare plan: {statuses}")
+    show(f"while the desk was away, calls to a number with one spare plan: {statuses}")
     assert set(statuses) == {200, 503}
     assert statuses_of_unknown == 503, "whether it exists cannot be known now"
     assert statuses.count(200) == 1, "each worker keeps one plan of each number it has answered"
@@ -185,7 +185,7 @@ async def test_the_models_server_is_killed(battered: Stack) -> None:
             for session in battered.model.sessions_of(business.instructions):
                 session.wire.abort()
             sorry = await caller.hears(*business.words("model_lost_take_message"))
-            print(f"\nmodel killed: told after {sorry.first_at - killed_at:.2f} s")
+            show(f"model killed: told after {sorry.first_at - killed_at:.2f} s")
             assert sorry.first_at - killed_at < 2.0
             await caller.hears(*business.words("leave_message"))
             await business.is_in("taking_message")

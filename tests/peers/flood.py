@@ -106,7 +106,7 @@ def main() -> None:
     while len(flood.final) < calls and time.monotonic() < deadline:
         flood.listen(0.1)
     took = time.monotonic() - began
-    print(json.dumps({"calls": calls, "took_s": round(took, 1), "statuses": Counter(flood.final.values())}))
+    json.dump({"calls": calls, "took_s": round(took, 1), "statuses": Counter(flood.final.values())}, sys.stdout)
 
 
 if __name__ == "__main__":
