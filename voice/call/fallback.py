@@ -31,6 +31,10 @@ class Message:
     """A message being spoken into the recording. Fed with the caller's ticks."""
 
     longest_seconds: float
+    from_sample: int
+    """Of the media clock: where it begins."""
+    noted: bool = False
+    """It is in the journal."""
     spoken: bool = False
     """The caller has said something."""
     _began: float = 0.0

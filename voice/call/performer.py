@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TRANSFER_SECONDS = 30.0
 FINISH_SECONDS = 15.0
 """The agent's last words may take so long; then the call goes on without their end."""
+TEARDOWN_SECONDS = 3.0
 PIPELINE = "pipeline"
 """Name of the task that runs it."""
 _LOOK_SECONDS = 0.05
@@ -63,6 +64,7 @@ class Performer:
         self._latency = latency
         self._happened = happened
         self._pipeline: CallPipeline | None = None
+        self._running: asyncio.Task[None] | None = None
         self.unrecorded = False
         """The caller has said no: neither sound nor words nor keys of this call are kept."""
         self.message: fallback.Message | None = None
@@ -82,10 +84,11 @@ class Performer:
         self._happened(flow.ModelGivenUp())
 
     async def stop(self) -> None:
-        """Take the pipeline down and end the recording."""
-        if self._pipeline is not None:
+        """The line is down: take the pipeline down, and keep what was being left."""
+        self._note_message()
+        if self._pipeline is not None and self._running is not None:
             await self._pipeline.stop()
-        self._parts.sink.finish()
+            await asyncio.wait({self._running}, timeout=TEARDOWN_SECONDS)
 
     def take_apart(self) -> None:
         """Free the call's parts, once its tasks are over."""
@@ -128,7 +131,7 @@ class Performer:
         if not self._plan.consent.asked:  # the greeting is made while the disclosure plays, and follows it at once
             self._parts.model.begin(self._plan.opening)
         self._pipeline = self._parts.pipeline()
-        self._tasks.start(self._pipeline.run(), PIPELINE)
+        self._running = self._tasks.start(self._pipeline.run(), PIPELINE)
 
     async def _record_if_due(self, because: Event) -> None:
         terms = self._plan.recording
@@ -249,14 +252,24 @@ class Performer:
 
     async def _record_message(self) -> None:
         await self._parts.clips.play(self._plan.clips.leave_message)
-        self.message = fallback.Message(self._plan.fallback.message_seconds)
-        begun = self._playout.samples
+        self.message = fallback.Message(self._plan.fallback.message_seconds, from_sample=self._playout.samples)
         await self.message.wait()
-        if self.message.spoken:
-            self._log.note(
-                records.MessageTaken(at_ms=self._log.at_ms, text="", from_sample=begun, to_sample=self._playout.samples)
-            )
+        self._note_message()
         self._happened(flow.MessageEnded())
+
+    def _note_message(self) -> None:
+        """Whether the caller ends a message with a key, with silence, or by hanging up: it was left."""
+        message = self.message
+        if message is not None and message.spoken and not message.noted:
+            message.noted = True
+            self._log.note(
+                records.MessageTaken(
+                    at_ms=self._log.at_ms,
+                    text="",
+                    from_sample=message.from_sample,
+                    to_sample=self._playout.samples,
+                )
+            )
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

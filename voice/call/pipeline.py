@@ -60,11 +60,13 @@ class CallPipeline:
             cancel_timeout_secs=2,
         )
         self._runner = WorkerRunner(handle_sigint=False)
+        self._stopped = False
 
     async def run(self) -> None:
         """Run until `stop`."""
         await self._runner.add_workers(self._worker)
-        await self._runner.run()
+        if not self._stopped:  # a runner forgets what it was told before it ran
+            await self._runner.run()
 
     def take_apart(self) -> None:
         """Free it, once `run` has returned. Others' stages are only let go of: the line's media may still tick."""
@@ -80,4 +82,5 @@ class CallPipeline:
 
     async def stop(self) -> None:
         """Take it down at once."""
+        self._stopped = True
         await self._runner.cancel("the call is over")

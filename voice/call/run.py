@@ -14,7 +14,7 @@ import structlog
 from policies import call_flow as flow
 from policies import line_events
 from policies.call_flow import Command, Event, IllegalEventError, State
-from policies.line_events import LineEvent
+from policies.line_events import LineEvent, LineStatistics
 from voice.call.journal import CallLog
 from voice.call.keys import KeyCollector
 from voice.call.latency import SoundLatency
@@ -227,22 +227,21 @@ class Call:
             await self._tasks.close()
             line.on_event = _ignore
             return
-        parts.transcript.close()
-        await performer.stop()
-        await self._tasks.close()
-        line.on_event = _ignore
+        try:
+            parts.transcript.close()
+            await performer.stop()
+            await self._tasks.close()
+            line.on_event = _ignore
+        finally:
+            await self._leave(parts, statistics, heard_samples)
+        performer.take_apart()
+
+    async def _leave(self, parts: Parts, statistics: LineStatistics | None, heard_samples: int) -> None:
+        """Close recording and journal, and tell the desk that they are there."""
+        parts.sink.finish()
         if statistics is not None:
-            self._log.note(
-                records.LineMeasured(
-                    at_ms=self._log.at_ms,
-                    codec=statistics.codec,
-                    received_packets=statistics.received_packets,
-                    lost_packets=statistics.lost_packets,
-                    jitter_ms=statistics.jitter_ms,
-                    round_trip_ms=statistics.round_trip_ms,
-                    mos=statistics.mos,
-                )
-            )
+            measured = {name: getattr(statistics, name) for name in LineStatistics.__dataclass_fields__}
+            self._log.note(records.LineMeasured(at_ms=self._log.at_ms, **measured))
         reason, by = self._because
         self._log.note(
             records.CallEnded(
@@ -255,7 +254,6 @@ class Call:
         )
         await self._log.close()
         self._means.desk.notify(CallClosed(session_id=parts.plan.session_id))
-        performer.take_apart()
 
     def _transferred(self, sip_status: int) -> None:
         if self._transfer is not None and not self._transfer.done():

@@ -164,6 +164,10 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
         """No key, text or number: a plan turns up in tracebacks."""
         return f"CallPlan(session_id={self.session_id!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The same for terminals, whose tracebacks show local variables by this."""
+        return [("session_id", self.session_id)]
+
 
 encode_plan = msgspec.msgpack.Encoder().encode
 decode_plan = msgspec.msgpack.Decoder(CallPlan).decode

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from rich.pretty import pretty_repr
 
 from policies.chunks import recording_context, recover
 from tests.fakes.plans import PLAN, tone
@@ -186,3 +187,9 @@ def test_nobody_can_plant_a_link(tmp_path: Path) -> None:
     file.write(b"secret")
     file.close()
     assert (tmp_path / "target").stat().st_size == 0
+
+
+def test_a_plan_in_a_traceback_shows_no_secret() -> None:
+    """However a plan is shown, neither its key nor its texts are."""
+    for shown in (repr(PLAN), str(PLAN), pretty_repr(PLAN)):
+        assert shown == "CallPlan(session_id='')"

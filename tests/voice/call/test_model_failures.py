@@ -75,6 +75,23 @@ async def test_no_model_at_all_takes_a_message(world: World, scripted: Scripted)
     assert [record.what for record in left.all(records.ModelChanged)] == ["refused", "refused", "given_up"]
 
 
+async def test_message_is_left_by_hanging_up(world: World, scripted: Scripted) -> None:
+    """Most people end a message by hanging up; it is a message all the same."""
+    server = await scripted(Script(refused_connections=99))
+    plan = plan_for(server, recording=RECORDED)
+    line = world.ring(plan)
+    await heard_tone(line, 560)
+    await until(lambda: line.playout.queued_ms == 0)
+    line.speak(tone(330, 0.6))
+    await until(lambda: not line.speaking)
+    left = await world.ended(line, plan, hang_up=True)
+    taken = left.one(records.MessageTaken)
+    assert taken.from_sample is not None
+    assert taken.to_sample is not None
+    assert taken.to_sample - taken.from_sample >= 8000 * 0.6
+    assert left.one(records.CallEnded).by == "caller"
+
+
 async def test_fallback_without_recording_ends_politely(world: World, scripted: Scripted) -> None:
     """Where nothing may be recorded no message can be taken: the caller is told, and the call ends with a goodbye."""
     server = await scripted(Script(refused_connections=99))

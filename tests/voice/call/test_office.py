@@ -10,6 +10,15 @@ import weakref
 from pipecat.frames.frames import Frame, InputAudioRawFrame, TTSAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from policies.line_events import (
+    HeldByCaller,
+    LineEvent,
+    LineFailed,
+    MediaAgreed,
+    MediaLost,
+    ResumedByCaller,
+    SipMessageSeen,
+)
 from tests.fakes.line import LocalLine
 from tests.voice.call.conftest import SPEECH, Scripted, World, plan_for, sounds_like, until
 from tests.voice.call.test_conversation import sound
@@ -116,6 +125,37 @@ async def test_spool_that_is_gone(world: World, scripted: Scripted) -> None:
         "recording_not_written",
     }
     assert len(left.caller) == left.one(records.CallEnded).recorded_samples
+
+
+async def test_line_that_fails(world: World, scripted: Scripted) -> None:
+    """A line that dies, or brings no sound any more, ends the call and says why."""
+    server = await scripted(Script([Turn((sound("Hello.", 0.4),))], repeat=True, pace=0))
+    failures: dict[str, LineEvent] = {"line_failed": LineFailed(408), "media_lost": MediaLost()}
+    for reason, event in failures.items():
+        plan = plan_for(server)
+        line = world.ring(plan)
+        await until(lambda line=line: len(line.tick_times) > 10)  # type: ignore[misc]  # the default binds the loop's variable
+        line.on_event(MediaAgreed("PCMA", "none"))
+        line.on_event(SipMessageSeen("in", "200 INVITE"))
+        line.on_event(HeldByCaller())
+        line.on_event(ResumedByCaller())
+        line.on_event(event)
+        left = await world.ended(line, plan)
+        assert left.one(records.CallEnded).reason == reason
+        assert left.one(records.MediaAgreed).codec == "PCMA"
+        assert left.one(records.SipMessageSeen).summary == "200 INVITE"
+
+
+async def test_caller_who_hangs_up_with_the_answer(world: World, scripted: Scripted) -> None:
+    """A BYE at any moment of the start leaves no pipeline, no task and no open journal behind."""
+    server = await scripted(Script(pace=0))
+    for steps in range(12):
+        plan = plan_for(server)
+        line = world.ring(plan)
+        await until(lambda line=line: line.answered_at is not None)  # type: ignore[misc]  # see above
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        assert (await world.ended(line, plan, hang_up=True)).one(records.CallEnded).by == "caller"
 
 
 class Counter(FrameProcessor):
