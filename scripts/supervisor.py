@@ -179,7 +179,11 @@ class Supervisor:
         process = post.process
         if process is None:
             return
-        said = os.read(process.ready_fd, 65_536)
+        try:
+            said = os.read(process.ready_fd, 65_536)
+        except BlockingIOError:
+            # Killed before it was ready, and a helper of its own (see run_database) still holds the other end.
+            said = b""
         self._selector.unregister(process.ready_fd)
         os.close(process.ready_fd)
         post.process = Started(process.pid, -1, process.output_fd, process.at)
