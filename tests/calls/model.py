@@ -25,6 +25,15 @@ class Words:
         """G.711 mu-law. Without its negative zero, which a decoder and an encoder turn into the positive one."""
         return random.Random(self.text).randbytes(8 * self.ms).replace(b"\x7f", b"\xff")
 
+    def share_in(self, sound: bytes) -> float:
+        """How much of these words is in a sound, frame by frame, wherever each frame lies.
+
+        On the way in from a caller the jitter buffer may drop, repeat or stretch a frame when packets come late, as
+        they do from a telephone on a busy machine; on the way out to a caller nothing is ever less than exact.
+        """
+        frames = [self.mulaw[at : at + 160] for at in range(0, len(self.mulaw), 160)]
+        return sum(frame in sound for frame in frames) / len(frames)
+
     @property
     def step(self) -> Sound:
         """The model says it."""

@@ -45,6 +45,7 @@ async def test_a_model_that_refuses(stack: Stack) -> None:
             await caller.hears(*takes.words("leave_message"))
             await takes.is_in("taking_message")
             caller.speaks(MESSAGE)
+            await until(lambda: not caller.sound.speaking, "the message")
             caller.presses("#")
             await caller.hears(*takes.words("message_taken"))
             await caller.hears_the_end()
@@ -55,7 +56,7 @@ async def test_a_model_that_refuses(stack: Stack) -> None:
         assert message.from_sample is not None
         start = message.from_sample - story.recording.starts_at_sample
         end = (message.to_sample or 0) - story.recording.starts_at_sample
-        assert MESSAGE.mulaw in story.caller[start:end]
+        assert MESSAGE.share_in(story.caller[start:end]) > 0.7
 
     async def is_put_through() -> None:
         async with transfers.called_by() as caller:

@@ -13,6 +13,7 @@ GREETING = Words("Good morning, this is Harbour Dental.", 700)
 QUESTION = Words("a question about opening hours", 600)
 ANSWER = Words("We are open from eight to five.", 900)
 GOODBYE = Words("Goodbye then.", 500)
+MOST = 0.7
 LECTURE = Words(" ".join(f"word{number}" for number in range(60)), 12_000)
 
 
@@ -48,7 +49,7 @@ async def test_a_caller_is_told_greeted_answered_and_seen_off(stack: Stack) -> N
     assert len(story.caller) == len(story.agent) == story.recording.samples
     for said in (GREETING, ANSWER, GOODBYE):
         assert said.mulaw in story.agent
-    assert story.caller.count(QUESTION.mulaw) == 2
+    assert QUESTION.share_in(story.caller) > MOST
     assert any(disclosure in story.agent for disclosure in stack.clips(RECORDED)), "recorded from the answer on"
 
 
@@ -72,9 +73,9 @@ async def test_talking_over_the_disclosure_neither_cuts_it_nor_reaches_the_model
     assert first_append(business) > disclosure.last_at - 0.005, "both are read by one loop, in either order"
     (connection,) = stack.model.connections_of(business.instructions)
     at_the_model = stack.model.caller_audio(connection)
-    assert late.mulaw in at_the_model
-    assert not any(early.mulaw[at : at + FRAME] in at_the_model for at in range(0, 8 * early.ms, FRAME))
-    assert early.mulaw in story.caller, "recorded nevertheless: the caller had been answered by then"
+    assert late.share_in(at_the_model) > MOST
+    assert early.share_in(at_the_model) == 0
+    assert early.share_in(story.caller) > MOST, "recorded nevertheless: the caller had been answered by then"
 
 
 async def test_a_barge_in_cuts_at_once_and_only_what_was_heard_is_kept(stack: Stack) -> None:
