@@ -64,8 +64,6 @@ async def test_a_full_disk(battered: Stack) -> None:
                 ballast = fill(spool)
                 since = first.sound.frames[-1][0]
                 await becomes(lambda: log.read_text().count("spool_write_failed") > alarms, "the alarm")
-            (story_of_ended,) = await ends.stories(1)
-            fill(spool)
             async with comes.called_by() as second:
                 await second.hears(ANSWER)
                 first.speaks(QUESTION)
@@ -75,6 +73,7 @@ async def test_a_full_disk(battered: Stack) -> None:
                 ballast.unlink()
                 await until(lambda: "spool_writes_again" in log.read_text(), "the disk is used again")
         (story,) = await up.stories(1)
+        (story_of_ended,) = await ends.stories(1)
         (story_of_second,) = await comes.stories(1)
         await becomes(lambda: not list(spool.glob("*.journal")), "all are taken in")
     assert story.end == ("caller_hung_up", "caller")
