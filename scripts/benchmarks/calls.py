@@ -17,7 +17,6 @@ from scripts.benchmarks.peer import measure_peer
 from scripts.benchmarks.stage import (
     BenchError,
     Server,
-    at_real_time,
     compiled,
     cpu_seconds,
     distribution,
@@ -27,6 +26,7 @@ from scripts.benchmarks.stage import (
     say,
     scratch,
     server,
+    started,
 )
 
 CALLED = "+12125550100"
@@ -75,7 +75,7 @@ def measure(calls: int, seconds: float, barge_every: int) -> dict[str, Any]:
         model_command = [str(model), "-p", str(model_port), "-o", str(folder / "model.json")]
         model_command += ["-B", str(folder / "barges.tsv"), "-b", str(barge_every)]
         with (
-            subprocess.Popen(at_real_time(model_command)) as model_process,
+            started(model_command) as model_process,
             server(
                 folder,
                 openai_api_key="sk-benchmark",
@@ -83,11 +83,8 @@ def measure(calls: int, seconds: float, barge_every: int) -> dict[str, Any]:
                 max_calls=str(calls),
             ) as running,
         ):
-            try:
-                prepare_number(running, folder)
-                return _place(calls, seconds, folder=folder, caller=caller, model=model_process, running=running)
-            finally:
-                model_process.kill()
+            prepare_number(running, folder)
+            return _place(calls, seconds, folder=folder, caller=caller, model=model_process, running=running)
 
 
 def _measure_peer(calls: int, seconds: float) -> dict[str, Any]:
@@ -95,11 +92,8 @@ def _measure_peer(calls: int, seconds: float) -> dict[str, Any]:
         port = free_port()
         command = [str(compiled("model", folder)), "-p", str(port), "-o", str(folder / "model.json")]
         command += ["-B", str(folder / "barges.tsv"), "-b", "0"]
-        with subprocess.Popen(at_real_time(command)) as model:
-            try:
-                return measure_peer(calls, seconds, folder=folder, model_port=port, model=model)
-            finally:
-                model.kill()
+        with started(command) as model:
+            return measure_peer(calls, seconds, folder=folder, model_port=port, model=model)
 
 
 def prepare_number(running: Server, folder: Path) -> None:
@@ -110,14 +104,14 @@ def prepare_number(running: Server, folder: Path) -> None:
 
 
 def _place(
-    calls: int, seconds: float, *, folder: Path, caller: Path, model: subprocess.Popen[bytes], running: Server
+    calls: int, seconds: float, *, folder: Path, caller: Path, model: subprocess.Popen[str], running: Server
 ) -> dict[str, Any]:
     idle = {pid: private_mb(pid) for pid in running.workers()}
     ramp = calls / CALLS_PER_SECOND + SETTLE_SECONDS
     command = [str(caller), "-n", str(calls), "-r", str(CALLS_PER_SECOND), "-d", str(ramp + seconds + 3)]
     command += ["-e", str(running.sip_port), "-u", CALLED, "-o", str(folder / "caller.json")]
     command += ["-R", str(folder / "responses.tsv")]
-    with subprocess.Popen(at_real_time(command), stdout=subprocess.PIPE, text=True) as callers:
+    with started(command) as callers:
         time.sleep(ramp)
         if callers.poll() is not None:
             raise BenchError(f"no call came about: {callers.communicate()[0]}")

@@ -66,14 +66,14 @@ class _Caller:
 
 
 def measure_peer(
-    calls: int, seconds: float, *, folder: Path, model_port: int, model: subprocess.Popen[bytes]
+    calls: int, seconds: float, *, folder: Path, model_port: int, model: subprocess.Popen[str]
 ) -> dict[str, Any]:
     """The peer's row: CPU and memory per call, and the delay from model to caller."""
     return asyncio.run(_measure(calls, seconds, folder, model_port, model))
 
 
 async def _measure(
-    calls: int, seconds: float, folder: Path, model_port: int, model: subprocess.Popen[bytes]
+    calls: int, seconds: float, folder: Path, model_port: int, model: subprocess.Popen[str]
 ) -> dict[str, Any]:
     ports = [free_port() for _ in range(calls)]
     command = [sys.executable, "-W", "ignore", "-m", "scripts.benchmarks.peer_server"]

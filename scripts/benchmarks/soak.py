@@ -6,7 +6,6 @@ Memory has to stay flat, no call may be lost, and no caller may get a BYE it did
 import argparse
 import json
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,6 @@ from scripts.benchmarks.calls import CALLED, prepare_number
 from scripts.benchmarks.stage import (
     BenchError,
     Server,
-    at_real_time,
     compiled,
     distribution,
     free_port,
@@ -25,6 +23,7 @@ from scripts.benchmarks.stage import (
     say,
     scratch,
     server,
+    started,
 )
 
 SAMPLE_SECONDS = 30.0
@@ -55,7 +54,7 @@ def soak(seconds: float, calls: int) -> dict[str, Any]:
         model_command = [str(model), "-p", str(model_port), "-o", str(folder / "model.json")]
         model_command += ["-B", str(folder / "barges.tsv")]
         with (
-            subprocess.Popen(at_real_time(model_command)) as model_process,
+            started(model_command),
             server(
                 folder,
                 openai_api_key="sk-benchmark",
@@ -63,11 +62,8 @@ def soak(seconds: float, calls: int) -> dict[str, Any]:
                 max_calls=str(calls + SLOTS_FOR_ZOMBIES),
             ) as running,
         ):
-            try:
-                prepare_number(running, folder)
-                return _live(seconds, calls, folder, caller, running)
-            finally:
-                model_process.kill()
+            prepare_number(running, folder)
+            return _live(seconds, calls, folder, caller, running)
 
 
 def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Server) -> dict[str, Any]:
@@ -76,7 +72,7 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
     command += ["-R", str(folder / "responses.tsv")]
     began = time.monotonic()
     memory: list[dict[str, float]] = []
-    with subprocess.Popen(at_real_time(command), stdout=subprocess.PIPE, text=True) as callers:
+    with started(command) as callers:
         time.sleep(2)
         callers.send_signal(signal.SIGUSR1)
         while callers.poll() is None and time.monotonic() - began < seconds:

@@ -58,6 +58,16 @@ def at_real_time(command: list[str]) -> list[str]:
     return command
 
 
+@contextlib.contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The program, running at real-time priority, and killed at the end of the block whatever happened in it."""
+    with subprocess.Popen(at_real_time(command), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
     """A port nobody uses at this moment."""
     with socket.socket(socket.AF_INET, kind) as probe:
