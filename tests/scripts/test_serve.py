@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.ports import free_port, free_port_range
+from scripts.settings import read_settings
 from tests.scripts.conftest import CANARIES, ROOT, RTP_PORTS, Server, served, until
 
 
@@ -66,7 +67,7 @@ def test_it_tells_a_newcomer_what_to_ring(server: Server) -> None:
     assert f"Ring   sip:demo@127.0.0.1:{port}" in banner
     assert f"Admin  {server.admin}" in banner
     assert f"Home   {server.home}" in banner
-    assert "Model  gpt-realtime at https://api.openai.com/v1" in banner
+    assert f"Model  {read_settings({})[0].openai_model} at https://api.openai.com/v1" in banner
 
 
 def test_health_readiness_and_figures(server: Server) -> None:
