@@ -73,7 +73,7 @@ class DemoMind:
         """Answer what is new in the conversation."""
         news = [item for item in request.items if item.id not in self._seen and item.role != "assistant"]
         self._seen.update(item.id for item in request.items)
-        if any(item.role == "assistant" for item in request.items):
+        if any(item.role == "user" for item in request.items):  # a conversation that goes on; a disclosure is none
             self._memory.greeted = True
         for step in _Answer(self._memory, request, news).steps():
             if isinstance(step, Say):
