@@ -26,10 +26,13 @@ from voice.rehearsal.mind import Sound as Speech
 from voice.rehearsal.script import Script, Turn
 from voice.rehearsal.server import RehearsalServer
 
-CLICK = random.Random("click").randbytes(FRAME_SAMPLES)  # noqa: S311  # a sound, not a secret
-"""One frame of loud noise in mu-law: too short for a detector of speech."""
+_NOISE = audioop.ulaw2lin(random.Random("click").randbytes(FRAME_SAMPLES), 2)  # noqa: S311  # a sound, not a secret
+CLICK = audioop.lin2ulaw(audioop.mul(_NOISE, 2, 1_000 / audioop.rms(_NOISE, 2)), 2)
+"""One frame of noise in mu-law, too quiet for a detector of speech set to `TURN_DETECTION`."""
+TURN_DETECTION = {"threshold": 1.0}
+"""A lost packet is concealed with what came before it: a click becomes long enough to count as speech."""
 SILENCE = b"\xff" * FRAME_SAMPLES
-_LOUD = 2_000
+_LOUD = 300
 """RMS of ten milliseconds, in 16-bit samples: far above silence and what conceals a loss in silence."""
 _STEP_SAMPLES = 8
 _WINDOW_SAMPLES = 80

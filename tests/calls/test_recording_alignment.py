@@ -4,7 +4,7 @@ import audioop
 
 import pytest
 
-from scripts.benchmarks.alignment import click_through, clicking_speech, misalignment
+from scripts.benchmarks.alignment import TURN_DETECTION, click_through, clicking_speech, misalignment
 from tests.calls.damage import show
 from tests.calls.stack import Stack
 
@@ -15,7 +15,9 @@ SECONDS = 40
 
 async def test_clicks_of_both_sides(battered: Stack) -> None:
     """With 2 % loss, a click of the caller and one of the model are as far apart as on the wire, within 20 ms."""
-    business = await battered.business(clicking_speech(SECONDS + 10), opening="Click.")
+    business = await battered.business(
+        clicking_speech(SECONDS + 10), opening="Click.", model={"turn_detection": TURN_DETECTION}
+    )
     sound = await click_through(business.uri(), SECONDS, loss=0.02)
     story = await business.story()
     found = misalignment(sound, audioop.ulaw2lin(story.caller, 2), audioop.ulaw2lin(story.agent, 2))
