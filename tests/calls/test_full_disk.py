@@ -22,9 +22,9 @@ QUESTION = Words("a question", 500)
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """A disk of its own, of half a megabyte, for this folder, which is empty and in use by running processes."""
+    """A disk of its own, of two megabytes, for this folder, which is empty and in use by running processes."""
     seen = folder.stat()
-    options = f"size=512k,mode={seen.st_mode & 0o7777:o},uid={seen.st_uid},gid={seen.st_gid}"
+    options = f"size=2m,mode={seen.st_mode & 0o7777:o},uid={seen.st_uid},gid={seen.st_gid}"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "spool", str(folder)], check=False)  # noqa: S607
     if mounted.returncode != 0:
         pytest.skip("NOT TESTED: this user may not mount a disk of its own")

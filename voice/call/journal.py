@@ -12,9 +12,10 @@ import functools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import structlog
 
@@ -23,6 +24,7 @@ from voice.waist.plan import CallPlan
 
 log = structlog.get_logger()
 
+FULL_DISK_RETRY_SECONDS = 1.0
 JOURNAL_WAITING_BYTES = 256 << 10
 """Of one call, while the disk takes nothing; some 2,000 records."""
 
@@ -32,6 +34,8 @@ class SpoolWriter:
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._unfinished: deque[SpoolFile] = deque()
+        """Files of calls that are over, of which a full disk has not taken everything yet."""
         self._thread = threading.Thread(target=self._work, name="spool writer", daemon=True)
         self._thread.start()
 
@@ -46,17 +50,37 @@ class SpoolWriter:
         self.do(functools.partial(_settle_from_thread, loop, reached))
         await reached
 
+    def finish(self, file: "SpoolFile") -> None:
+        """Close a file once the disk has taken all of it. Files close in the order in which they were handed over."""
+        self.do(functools.partial(self._finish, file))
+
     def close(self) -> None:
-        """Finish the work and end the thread. Blocks."""
+        """Finish the work and end the thread; what the disk does not take now is lost. Blocks."""
         self._jobs.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=FULL_DISK_RETRY_SECONDS if self._unfinished else None)
+            except Empty:
+                job = self._finish_rest
+            if job is None:
+                self._finish_rest()
+                return
             try:
                 job()
             except Exception:  # the thread serves all calls and must outlive a fault in one
                 log.exception("spool_job_failed")
+
+    def _finish(self, file: "SpoolFile") -> None:
+        self._unfinished.append(file)
+        self._finish_rest()
+
+    def _finish_rest(self) -> None:
+        # In order: a journal says that its call is over, so it must not close before its recording has.
+        while self._unfinished and self._unfinished[0].close():
+            self._unfinished.popleft()
 
 
 def _settle_from_thread(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
@@ -82,6 +106,7 @@ class SpoolFile:
         self._tell_troubled = troubled or _nobody
         self._descriptor: int | None = None
         self._waiting = bytearray()
+        self._closed = False
         self.troubled = False
         """The disk did not take the last write."""
 
@@ -91,7 +116,9 @@ class SpoolFile:
         return len(self._waiting)
 
     def write(self, data: bytes) -> None:
-        """Append, as far as the disk takes it; the rest waits for the next write."""
+        """Append, as far as the disk takes it; the rest waits for the next write. Nothing happens after `close`."""
+        if self._closed:
+            return
         self._waiting += data
         try:
             if self._descriptor is None:
@@ -108,20 +135,24 @@ class SpoolFile:
             log.warning("spool_writes_again")
         self.troubled = False
 
-    def close(self) -> None:
-        """Bring it to the disk and let go of it, and of the lock."""
+    def close(self) -> bool:
+        """Bring it to the disk and let go of it, and of the lock; False while the disk does not take the rest."""
         self.write(b"")
+        if self._waiting:
+            return False
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
         self._tell_troubled = _nobody
+        self._closed = True
+        return True
 
     def remove(self) -> None:
         """Keep nothing of it."""
-        self.close()
         self._waiting.clear()
+        self.close()
         self._path.unlink(missing_ok=True)
 
     def _open(self) -> int:
@@ -130,8 +161,13 @@ class SpoolFile:
             return os.open(self._path, flags, 0o600)
         unborn = self._path.with_suffix(".unborn")  # nobody may ever see it under its own name without its lock
         descriptor = os.open(unborn, flags, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        unborn.rename(self._path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            unborn.rename(self._path)
+        except OSError:
+            os.close(descriptor)
+            unborn.unlink(missing_ok=True)
+            raise
         return descriptor
 
 
@@ -170,8 +206,8 @@ class Journal:
         self._writer.do(lambda: self._write(record))
 
     async def close(self) -> None:
-        """Bring everything to the disk and release the lock."""
-        self._writer.do(self._file.close)
+        """Bring everything to the disk and release the lock; where the disk is full, once it has room."""
+        self._writer.finish(self._file)
         await self._writer.done()
 
     def _write(self, record: AnyRecord) -> None:

@@ -94,6 +94,7 @@ class RecordingSink:
                 self._add(_MUTED)
             self._hand_over()
             self._writer.do(self._file.finish)
+            self._writer.finish(self._file.file)
 
     def discard(self) -> None:
         """The caller said no: what was recorded so far is not kept, and nothing more is taken."""
@@ -115,7 +116,7 @@ class _SealedStereo:
     """The writer's side of a recording; all of it runs on the writer's thread."""
 
     def __init__(self, file: SpoolFile, plan: CallPlan) -> None:
-        self._file = file
+        self.file = file
         context = recording_context(plan.tenant_id, plan.session_id)
         self._sealer = ChunkSealer(recording_key(plan.data_key), context, os.urandom(SALT_BYTES), AESGCM)
         self._begun = False
@@ -124,11 +125,11 @@ class _SealedStereo:
     def append(self, caller: list[bytes], agent: list[bytes]) -> None:
         if not self._begun:
             self._begun = True
-            self._file.write(self._sealer.header)
+            self.file.write(self._sealer.header)
         left = audioop.lin2ulaw(b"".join(caller), 2)
-        if self._file.waiting_bytes > WAITING_BYTES:
-            self._file.write(b"")
-        if self._file.waiting_bytes > WAITING_BYTES:
+        if self.file.waiting_bytes > WAITING_BYTES:
+            self.file.write(b"")
+        if self.file.waiting_bytes > WAITING_BYTES:
             self._missed += len(left) * _STEREO_BYTES
             return
         self._fill_gap()
@@ -136,18 +137,17 @@ class _SealedStereo:
         stereo[0::2] = left
         stereo[1::2] = audioop.lin2ulaw(b"".join(agent), 2)
         if sealed := self._sealer.update(bytes(stereo)):
-            self._file.write(sealed)
+            self.file.write(sealed)
 
     def finish(self) -> None:
         if self._begun:
             self._fill_gap()
-            self._file.write(self._sealer.finish())
-        self._file.close()
+            self.file.write(self._sealer.finish())
 
     def discard(self) -> None:
-        self._file.remove()
+        self.file.remove()
 
     def _fill_gap(self) -> None:
         if self._missed:
             gap, self._missed = self._missed, 0
-            self._file.write(self._sealer.update(MULAW_SILENCE * gap))
+            self.file.write(self._sealer.update(MULAW_SILENCE * gap))

@@ -239,6 +239,7 @@ class Call:
     async def _leave(self, parts: Parts, statistics: LineStatistics | None, heard_samples: int) -> None:
         """Close recording and journal, and tell the desk that they are there."""
         parts.sink.finish()
+        await self._means.writer.done()  # whatever the recording has to report comes before the end
         if statistics is not None:
             measured = {name: getattr(statistics, name) for name in LineStatistics.__dataclass_fields__}
             self._log.note(records.LineMeasured(at_ms=self._log.at_ms, **measured))

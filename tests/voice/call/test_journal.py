@@ -61,6 +61,29 @@ async def test_journal_is_locked_while_the_call_lives(writer: SpoolWriter, tmp_p
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_what_comes_after_the_end_is_not_written(writer: SpoolWriter, tmp_path: Path) -> None:
+    """A record that is late finds a closed journal, and makes no new one in the place of one that was taken in."""
+    journal = Journal(writer, tmp_path, SESSION, time.monotonic())
+    await journal.close()
+    (tmp_path / f"{SESSION.session_id}.journal").unlink()
+    journal.note(key("1"))
+    await writer.done()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_journal_that_cannot_get_its_name_leaves_nothing(tmp_path: Path) -> None:
+    """A file that cannot be renamed is given up, and the next try begins anew."""
+    (tmp_path / "x.journal").mkdir()
+    file = SpoolFile(tmp_path / "x.journal", locked=True)
+    file.write(b"a")
+    assert file.troubled
+    assert not (tmp_path / "x.unborn").exists()
+    (tmp_path / "x.journal").rmdir()
+    file.write(b"b")
+    file.close()
+    assert (tmp_path / "x.journal").read_bytes() == b"ab"
+
+
 async def test_recording_cut_short_keeps_its_whole_chunks(writer: SpoolWriter, tmp_path: Path) -> None:
     """A recording whose writer was killed is readable up to its last second."""
     sink = RecordingSink(writer, tmp_path, SESSION, lambda: None)
@@ -145,7 +168,7 @@ def test_full_disk_makes_silence_not_a_shift(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
             second(10)
             await writer.done()
-            assert sink._file._file.waiting_bytes < 70_000
+            assert sink._file.file.waiting_bytes < 70_000
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             second(3)
             sink.finish()
