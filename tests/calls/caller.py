@@ -3,14 +3,16 @@
 import asyncio
 import audioop
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from scripts.phone.dialog import Dialog, wait_for_end
 from scripts.phone.rtp import Sound
 from tests.calls.model import Words
 
+T = TypeVar("T")
 FRAME = 160
 """Samples of 20 ms, and bytes of them in mu-law."""
 PATIENCE_SECONDS = 25.0
@@ -25,6 +27,14 @@ async def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE_S
     while not true():
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}"
         await asyncio.sleep(0.01)
+
+
+async def answers(ask: Callable[[], Awaitable[T]], wanted: T, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until something that has to be asked for gives the answer wanted."""
+    deadline = time.monotonic() + seconds
+    while (found := await ask()) != wanted:
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}; it is {found}"
+        await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -82,11 +92,12 @@ class Caller:
         """Where one of these sounds was heard whole, if one was."""
         for sound in sounds:
             wanted = sound.replace(b"\x7f", b"\xff")
-            at = self.heard.find(wanted[: len(wanted) // FRAME * FRAME])
+            wanted += b"\xff" * (-len(wanted) % FRAME)  # the last frame is filled up with silence
+            at = self.heard.find(wanted)
             if at >= 0:
-                first, end = at // FRAME, -(-(at + len(wanted)) // FRAME)
+                first, end = at // FRAME, (at + len(wanted)) // FRAME
                 frames = self.sound.frames
-                return Heard(first, end, frames[first][0], frames[min(end, len(frames)) - 1][0])
+                return Heard(first, end, frames[first][0], frames[end - 1][0])
         return None
 
     async def hears(self, *sounds: bytes | Words, within: float = PATIENCE_SECONDS) -> Heard:
@@ -98,6 +109,19 @@ class Caller:
         found = self.find(wanted)
         assert found is not None, f"the call ended before {sounds!r:.200} was heard; {self.summary()}"
         return found
+
+    async def hears_nearly(self, words: Words, within: float = PATIENCE_SECONDS) -> None:
+        """Wait until these words have been heard whole, as another codec than mu-law lets them through."""
+        said = audioop.ulaw2lin(words.mulaw, 2)
+        frames = [said[at : at + 2 * FRAME] for at in range(0, len(said), 2 * FRAME)]
+        least = len(frames)
+
+        def heard() -> bool:
+            pcm = [pcm for _, _, pcm in self.sound.frames]
+            starts = [at for at, frame in enumerate(pcm[: len(pcm) - least + 1]) if _alike(frame, frames[0])]
+            return any(all(map(_alike, pcm[at:], frames)) for at in starts)
+
+        await until(heard, words.text, seconds=within)
 
     def frames_heard(self, words: Words) -> int:
         """How many frames of these words were heard, from the first on and in order."""
@@ -121,6 +145,11 @@ class Caller:
         """For whoever has to find out why a test failed."""
         lines = [f"{direction:>4} {start}" for _, direction, start in self.dialog.ladder]
         return f"{len(self.sound.frames)} frames heard; keys {self.sound.keys}; SIP:\n" + "\n".join(lines)
+
+
+def _alike(heard: bytes, said: bytes) -> bool:
+    """Whether two frames of 16-bit sound differ by a twentieth at most."""
+    return audioop.rms(audioop.add(heard, audioop.mul(said, 2, -1), 2), 2) * 20 < audioop.rms(said, 2)
 
 
 @asynccontextmanager

@@ -1,11 +1,13 @@
 """The model of the calls: the rehearsal server inside the test's own process, with another script for each business."""
 
 import random
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from voice.rehearsal.demo import DemoMind
 from voice.rehearsal.mind import Mind, Request, Sound, Step
 from voice.rehearsal.script import Script, ScriptedMind
 from voice.rehearsal.server import RehearsalServer
@@ -45,11 +47,24 @@ class ModelServer(RehearsalServer):
 
     def __init__(self, api_key: str) -> None:
         super().__init__(script=Script(), api_key=api_key)
-        self.scripts: dict[str, Script] = {}
-        """By instructions."""
+        self.scripts: dict[str, Script | None] = {}
+        """By instructions; None: the demo mind answers, which really listens."""
 
     def _new_mind(self) -> Mind:
         return _Actor(self)
+
+    def demo(self) -> DemoMind:
+        """A mind that understands a few sentences."""
+        return DemoMind(self._ears)
+
+    def said_to(self, instructions: str) -> list[tuple[str, bytes]]:
+        """Every finished answer to this business's callers: its words and its sound in mu-law."""
+        sounds: dict[str, bytes] = {}
+        for seen in self.sent_to(instructions, "response.output_audio.delta"):
+            item = seen.event["item_id"]
+            sounds[item] = sounds.get(item, b"") + b64decode(seen.event["delta"])
+        done = self.sent_to(instructions, "response.output_audio_transcript.done")
+        return [(seen.event["transcript"], sounds[seen.event["item_id"]]) for seen in done]
 
     def sessions_of(self, instructions: str) -> list[Session]:
         """The sessions of this business that are open now."""
@@ -79,14 +94,14 @@ class _Actor:
 
     def __init__(self, server: ModelServer) -> None:
         self._server = server
-        self._mind: ScriptedMind | None = None
+        self._mind: Mind | None = None
 
-    def _part(self, config: dict[str, Any]) -> ScriptedMind:
+    def _part(self, config: dict[str, Any]) -> Mind:
         if self._mind is None:
             script = self._server.scripts[config["instructions"]]
-            self._mind = ScriptedMind(script)
+            self._mind = self._server.demo() if script is None else ScriptedMind(script)
             for session in self._server.sessions:
-                if session.mind is self:
+                if session.mind is self and script is not None:
                     session.pace = script.pace
         return self._mind
 
@@ -98,5 +113,6 @@ class _Actor:
 
     async def meanwhile(self) -> AsyncIterator[Step]:
         """Nothing beside the answers."""
-        for step in ():
+        nothing: tuple[Step, ...] = ()
+        for step in nothing:
             yield step

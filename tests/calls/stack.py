@@ -6,13 +6,14 @@ import itertools
 import random
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import trustme
 from uuid_utils.compat import uuid7
 
 from policies.wordings import Kind, wording
@@ -32,10 +33,13 @@ from tests.calls.model import ModelServer
 from voice.desk.clips import Sentence, Speaker
 from voice.desk.settings import ModelEndpoint
 from voice.rehearsal.mind import Step
-from voice.rehearsal.script import Script, Turn as Part
+from voice.rehearsal.script import Script
+from voice.rehearsal.script import Turn as Part
 from voice.waist.messages import LiveCall, LiveCallsListed, LiveCallsRequested
 
 KEY = "key-of-the-tests"
+AUTHORITY = "authority.pem"
+"""Beside the home: who signed the server's certificate."""
 DISCLOSURE = "You speak with an AI."
 RECORDED = f"{DISCLOSURE} This call is recorded."
 """What a caller hears first where recording needs no consent."""
@@ -83,17 +87,16 @@ class Story:
 
 @dataclass
 class Business:
-    """A tenant of its own with one number and one scenario: whatever the store says of it is about this test's calls."""
+    """A tenant of its own with one number and one scenario: what the store says of it is about this test's calls."""
 
     stack: "Stack"
     tenant_id: UUID
     called: str
     instructions: str
-    trouble: list[str] = field(default_factory=list)
 
     def uri(self, transport: str = "udp", host: str = "127.0.0.1") -> str:
         """Where it is rung."""
-        port = self.stack.server.sip_port
+        port = self.stack.tls_port if transport == "tls" else self.stack.server.sip_port
         return f"sip:{self.called}@{host}:{port}" + ("" if transport == "udp" else f";transport={transport}")
 
     @asynccontextmanager
@@ -144,7 +147,9 @@ class Business:
                 while True:
                     async with database.tenant(self.tenant_id) as store:
                         found = await sessions.list_sessions(store)
-                    over = [session for session in found if session.state == "ended" and session.heard_samples is not None]
+                    over = [
+                        session for session in found if session.state == "ended" and session.heard_samples is not None
+                    ]
                     if len(found) == len(over) == count:
                         return [await self._story(session) for session in reversed(over)]
                     await asyncio.sleep(0.05)
@@ -190,6 +195,21 @@ class Stack:
     blobs: FolderBlobs
     max_calls: int
 
+    @property
+    def tls_port(self) -> int:
+        """Where SIP over TLS is taken."""
+        return int(self.server.environment["AITELIER_SIP_TLS_PORT"])
+
+    @property
+    def authority(self) -> Path:
+        """Certificate of whoever signed the server's."""
+        return self.home.parent / AUTHORITY
+
+    @staticmethod
+    def telephone(uri: str, **options: Any) -> AbstractAsyncContextManager[Caller]:
+        """A telephone about to ring any address."""
+        return calling(uri, **options)
+
     @staticmethod
     def script(*parts: tuple[Step, ...], heard: str = "I have a question.", pace: float = 4.0) -> Script:
         """What the model plays: a part for each turn."""
@@ -207,11 +227,12 @@ class Stack:
         max_calls: int = 50,
         heard: str = "I have a question.",
         pace: float = 4.0,
+        demo: bool = False,
         **scenario: Any,
     ) -> Business:
-        """Open one whose model answers with these parts, one a turn; `scenario` as in a scenario file."""
+        """Open one whose model answers with these parts, one a turn, or as the demo; `scenario` as in its file."""
         called = f"+1212345{next(_numbers):04d}"
-        instructions = f"You answer {called}."
+        instructions = " ".join(filter(None, (f"You answer {called}.", scenario.pop("instructions", ""))))
         content = {
             "name": called,
             "instructions": instructions,
@@ -220,7 +241,7 @@ class Stack:
             "consent": {},
         } | scenario
         content["consent"] = {"disclosure": DISCLOSURE, "question": QUESTION} | content["consent"]
-        self.model.scripts[instructions] = self.script(*parts, heard=heard, pace=pace)
+        self.model.scripts[instructions] = None if demo else self.script(*parts, heard=heard, pace=pace)
         async with self.database.tenant(uuid7()) as store:
             await tenants.create(store, called, max_calls=max_calls)
             project = await projects.create(
@@ -250,11 +271,19 @@ async def running(*options: str, **settings: str) -> AsyncIterator[Stack]:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="aitelier-calls-")))
         model = await opened.enter_async_context(ModelServer(KEY))
         first_port = random.randrange(10_000, 18_000, 100)
+        authority = trustme.CA()
+        certificate = authority.issue_cert("127.0.0.1")
+        authority.cert_pem.write_to_path(str(folder / AUTHORITY))
+        for pem in certificate.cert_chain_pems:
+            pem.write_to_path(str(folder / "certificate.pem"), append=True)
+        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
         named = {
             "openai_base_url": model.url,
             "openai_api_key": KEY,
             "rtp_ports": f"{first_port}-{first_port + 999}",
             "max_calls": "8",
+            "tls_cert": str(folder / "certificate.pem"),
+            "tls_key": str(folder / "key.pem"),
         } | settings
         starting = stage.server(folder, *options, **named)
         server = await asyncio.to_thread(starting.__enter__)

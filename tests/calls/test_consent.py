@@ -136,9 +136,7 @@ async def test_no_and_the_call_ends_or_goes_elsewhere(stack: Stack) -> None:
 
 async def test_no_answer_counts_as_a_no(stack: Stack) -> None:
     """A caller who withholds number and answer is served unrecorded."""
-    business = await stack.business(
-        (GREETING.step,), (ANSWER.step,), opening="Greet.", consent={"answer_seconds": 0.5}
-    )
+    business = await stack.business((GREETING.step,), (ANSWER.step,), opening="Greet.", consent={"answer_seconds": 0.5})
     async with business.called_by("anonymous") as caller:
         await asked(stack, caller)
         await talks(caller)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from store import postgres
-from tests.calls.caller import Caller, until
+from tests.calls.caller import Caller, answers, until
 from tests.calls.model import Words
 from tests.calls.stack import RECORDED, Business, Stack
 from voice.rehearsal.mind import CallTool, Wait
@@ -40,10 +40,14 @@ async def test_a_caller_who_gives_up_while_it_rings(stack: Stack) -> None:
             await until(caller.dialog.early.is_set, "180")
             caller.dialog.cancel()
             assert await ringing == 487
-        await until(lambda: any("200" in start for _, way, start in caller.dialog.ladder if way == "in"), "CANCEL's 200")
-    async with asyncio.timeout(10):
-        while await business.live() or any(session.state == "open" for session in await business.sessions()):
-            await asyncio.sleep(0.05)
+        await until(
+            lambda: any("200" in start for _, way, start in caller.dialog.ladder if way == "in"), "CANCEL's 200"
+        )
+
+    async def left() -> int:
+        return len(await business.live()) + sum(session.state == "open" for session in await business.sessions())
+
+    await answers(left, 0, "no call is left")
     assert not business.received("session.update")
 
 

@@ -23,7 +23,7 @@ async def test_a_number_that_nobody_has(stack: Stack) -> None:
 
 
 async def test_a_tenant_at_its_limit(stack: Stack) -> None:
-    """The second caller of a tenant that pays for one call hears that it is busy; the first goes on; then it is free."""
+    """The second caller of a tenant that pays for one call gets 486; the first goes on; then the line is free."""
     business = await stack.business((ANSWER.step,), max_calls=1)
     async with business.called_by() as first:
         async with business.ringing() as second:
@@ -38,7 +38,7 @@ async def test_a_tenant_at_its_limit(stack: Stack) -> None:
 
 
 async def test_one_call_more_than_there_is_room_for(stack: Stack) -> None:
-    """As many calls as the machine takes are up; one more gets 503 and when to try again; none of the others suffers."""
+    """As many calls as the machine takes are up; one more gets 503 and when to try again; the others go on."""
     room = stack.max_calls
     business = await stack.business((ANSWER.step,))
     full, refused = asyncio.Barrier(room + 1), asyncio.Event()

@@ -59,7 +59,7 @@ def first_append(business: Business) -> float:
 
 
 async def test_talking_over_the_disclosure_neither_cuts_it_nor_reaches_the_model(stack: Stack) -> None:
-    """The caller speaks from the first moment: the disclosure is heard whole, and what was said meanwhile stays here."""
+    """The caller speaks from the first moment: the disclosure is heard whole, what was said meanwhile stays here."""
     business = await stack.business((ANSWER.step,))
     early, late = Words("said while nobody listens", 400), Words("said to the agent", 600)
     async with business.called_by() as caller:

@@ -31,9 +31,7 @@ async def test_a_transfer_that_succeeds(stack: Stack) -> None:
     assert story.end == ("transferred", "agent")
     assert [(done["target_id"], done["sip_status"]) for done in story.happened("transfer_ended")] == [("desk", 200)]
     (offered,) = [
-        tool
-        for tool in business.received("session.update")[0].event["session"]["tools"]
-        if tool["name"] == "transfer"
+        tool for tool in business.received("session.update")[0].event["session"]["tools"] if tool["name"] == "transfer"
     ]
     assert DESK["uri"] not in str(offered), "the model never learns the address"
 
