@@ -27,7 +27,7 @@ from scripts.settings import supervisor_environment
 from scripts.status import read_status
 from store import recordings, sessions
 
-STEPS: Final[tuple[Step, ...]] = (("key", "1"), ("say", "What are your opening hours?"), ("say", "Thank you, goodbye."))
+STEPS: Final[tuple[Step, ...]] = (("key", "1"), ("say", "What are your opening hours?"), ("say", "Goodbye."))
 """Consent, by the key that no busy machine can mishear, then words the rehearsal model knows."""
 _READY_WITHIN_S: Final = 60.0
 _TAKEN_IN_WITHIN_S: Final = 15.0

@@ -104,6 +104,11 @@ class Dialog:
         number = self._invite.first("cseq").split()[0]
         self._send(Message(f"CANCEL {self.target.uri} SIP/2.0", [*kept, ("CSeq", f"{number} CANCEL")]))
 
+    async def give_up(self) -> int:
+        """Say BYE to a server that rings, instead of CANCEL (RFC 3261, 15); the status of the BYE."""
+        response = await self._transact(self._request("BYE"), 5.0)
+        return response.status if response else 408
+
     async def hang_up(self) -> None:
         """Send BYE and let go."""
         if self.answered_at is not None and not self.ended.is_set():
@@ -253,6 +258,9 @@ class Dialog:
         self._provisional.set()
         if message.status < 200:
             if message.status > 100:
+                self._to = message.first("to")
+                self._remote = address(message.first("contact")) or self._remote
+                self._routes = list(reversed(message.all("record-route")))
                 self.early.set()
             if "100rel" in message.first("require").lower():
                 self._prack(message)
@@ -267,8 +275,6 @@ class Dialog:
 
     def _prack(self, provisional: Message) -> None:
         """Acknowledge a reliable provisional response (RFC 3262)."""
-        self._to = provisional.first("to")
-        self._remote = address(provisional.first("contact")) or self._remote
         request = self._request("PRACK")
         request.headers.append(("RAck", f"{provisional.first('rseq')} {provisional.first('cseq')}"))
         self._send(request)

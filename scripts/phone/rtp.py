@@ -20,6 +20,10 @@ _EVENT = struct.Struct(">BBH")
 _KEYS = "0123456789*#ABCD"
 CODECS = {"PCMU": 0, "PCMA": 8}
 TELEPHONE_EVENT = 101
+_SO_TIMESTAMPNS = 35
+"""Of Linux: the kernel says when each packet came (socket(7), SO_TIMESTAMPNS), however late we look."""
+_TIMESPEC = struct.Struct("@qq")
+_NOTES_BYTES = 64
 _SPEECH_RMS = 250
 """Louder than this, in 16-bit samples, counts as somebody speaking."""
 
@@ -35,6 +39,8 @@ class Sound:
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
         self._socket.setblocking(False)
+        with contextlib.suppress(OSError):  # without it, a packet came when we looked
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.port: int = self._socket.getsockname()[1]
         self.remote: tuple[str, int] | None = None
         self._to_say: deque[bytes] = deque()
@@ -140,8 +146,13 @@ class Sound:
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while True:
-                packet = self._socket.recv(2048)
-                self._heard(packet, time.monotonic())
+                packet, notes, _, _ = self._socket.recvmsg(2048, _NOTES_BYTES)
+                now = time.monotonic()
+                for level, kind, content in notes:
+                    if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+                        seconds, nanoseconds = _TIMESPEC.unpack(content)
+                        now -= max(0.0, time.time() - seconds - nanoseconds / 1e9)
+                self._heard(packet, now)
 
     def _heard(self, packet: bytes, now: float) -> None:
         if len(packet) < _HEADER.size or packet[0] >> 6 != 2:

@@ -141,6 +141,10 @@ class Caller:
         assert await wait_for_end(self.dialog, within), f"nobody hung up; {self.summary()}"
         assert self.dialog.ended_by == "server", self.summary()
 
+    def messages(self, direction: str) -> list[str]:
+        """Start lines of the SIP messages that came "in" or went "out"."""
+        return [start for _, way, start in self.dialog.ladder if way == direction]
+
     def summary(self) -> str:
         """For whoever has to find out why a test failed."""
         lines = [f"{direction:>4} {start}" for _, direction, start in self.dialog.ladder]

@@ -31,6 +31,16 @@ def numbers_locked(stack: Stack) -> Iterator[None]:
         connection.rollback()
 
 
+async def nothing_is_left(business: Business) -> None:
+    """Neither a live call nor an open row, and the model never heard of it."""
+
+    async def left() -> int:
+        return len(await business.live()) + sum(session.state == "open" for session in await business.sessions())
+
+    await answers(left, 0, "no call is left")
+    assert not business.received("session.update")
+
+
 async def test_a_caller_who_gives_up_while_it_rings(stack: Stack) -> None:
     """CANCEL before the answer: 487, and no call stays behind."""
     business = await stack.business()
@@ -40,15 +50,20 @@ async def test_a_caller_who_gives_up_while_it_rings(stack: Stack) -> None:
             await until(caller.dialog.early.is_set, "180")
             caller.dialog.cancel()
             assert await ringing == 487
-        await until(
-            lambda: any("200" in start for _, way, start in caller.dialog.ladder if way == "in"), "CANCEL's 200"
-        )
+        await until(lambda: "SIP/2.0 200 OK" in caller.messages("in"), "CANCEL's 200")
+    await nothing_is_left(business)
 
-    async def left() -> int:
-        return len(await business.live()) + sum(session.state == "open" for session in await business.sessions())
 
-    await answers(left, 0, "no call is left")
-    assert not business.received("session.update")
+async def test_a_caller_who_says_bye_while_it_rings(stack: Stack) -> None:
+    """BYE in an early dialog (RFC 3261, 15): 200 to it, 487 to the INVITE, and no call stays behind."""
+    business = await stack.business()
+    async with business.ringing() as caller:
+        with numbers_locked(stack):
+            ringing = asyncio.ensure_future(caller.rings())
+            await until(caller.dialog.early.is_set, "180")
+            assert await caller.dialog.give_up() == 200
+            assert await ringing == 487
+    await nothing_is_left(business)
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(stack: Stack) -> None:
