@@ -106,6 +106,8 @@ class Caller:
         await until(
             lambda: self.dialog.ended.is_set() or self.find(wanted) is not None, f"{sounds!r:.200}", seconds=within
         )
+        if self.find(wanted) is None:
+            await asyncio.sleep(0.2)  # a BYE overtakes sound that lies unread in the socket beside it
         found = self.find(wanted)
         assert found is not None, f"the call ended before {sounds!r:.200} was heard; {self.summary()}"
         return found
