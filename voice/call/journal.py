@@ -25,6 +25,8 @@ from voice.waist.plan import CallPlan
 log = structlog.get_logger()
 
 FULL_DISK_RETRY_SECONDS = 1.0
+MOST_UNFINISHED_FILES = 32
+"""Of calls that are over. While the disk stays full the oldest are closed as they are, so that memory stays bounded."""
 JOURNAL_WAITING_BYTES = 256 << 10
 """Of one call, while the disk takes nothing; some 2,000 records."""
 
@@ -81,6 +83,9 @@ class SpoolWriter:
         # In order: a journal says that its call is over, so it must not close before its recording has.
         while self._unfinished and self._unfinished[0].close():
             self._unfinished.popleft()
+        while len(self._unfinished) > MOST_UNFINISHED_FILES:
+            log.error("spool_file_cut_short")
+            self._unfinished.popleft().give_up()
 
 
 def _settle_from_thread(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
@@ -149,10 +154,14 @@ class SpoolFile:
         self._closed = True
         return True
 
-    def remove(self) -> None:
-        """Keep nothing of it."""
+    def give_up(self) -> None:
+        """Close it as it is: what the disk has not taken is lost."""
         self._waiting.clear()
         self.close()
+
+    def remove(self) -> None:
+        """Keep nothing of it."""
+        self.give_up()
         self._path.unlink(missing_ok=True)
 
     def _open(self) -> int:

@@ -1,6 +1,7 @@
 """The spool: what is written, locked and cut short; and a disk that is full, late or gone."""
 
 import fcntl
+import functools
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ from rich.pretty import pretty_repr
 
 from policies.chunks import recording_context, recover
 from tests.fakes.plans import PLAN, tone
+from voice.call import journal as module
 from voice.call.journal import CallLog, Journal, SpoolFile, SpoolWriter
 from voice.call.recording_sink import RecordingSink, recording_key
 from voice.waist.journal import AlarmRaised, KeyPressed, open_records, read_header
@@ -220,3 +222,18 @@ def test_a_plan_in_a_traceback_shows_no_secret() -> None:
     """However a plan is shown, neither its key nor its texts are."""
     for shown in (repr(PLAN), str(PLAN), pretty_repr(PLAN)):
         assert shown == "CallPlan(session_id='')"
+
+
+async def test_a_disk_that_stays_full_costs_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of calls that are over only the latest wait for room; older ones are let go of, and their locks with them."""
+    monkeypatch.setattr(module, "MOST_UNFINISHED_FILES", 2)
+    writer = SpoolWriter()
+    files = [SpoolFile(tmp_path / "gone" / f"{number}.recording") for number in range(4)]
+    for file in files:
+        writer.do(functools.partial(file.write, b"sound"))
+        writer.finish(file)
+    await writer.done()
+    assert [file.waiting_bytes for file in files] == [0, 0, 5, 5]
+    (tmp_path / "gone").mkdir()
+    writer.close()
+    assert sorted(path.name for path in (tmp_path / "gone").iterdir()) == ["2.recording", "3.recording"]
