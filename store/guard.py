@@ -17,7 +17,8 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TextualSelect
 
-from store.tables import TABLES, TenantRow
+from store.tables.base import TenantRow
+from store.tables.catalogue import TABLES
 
 _HARMLESS_FUNCTIONS = frozenset({"count", "max", "min", "sum", "now"})
 

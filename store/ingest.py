@@ -10,7 +10,7 @@ from store import sessions
 from store.journals import CallReport
 from store.scope import TenantStore
 from store.sealing import CallColumns
-from store.tables import (
+from store.tables.calls import (
     ConsentEventTable,
     MessageTable,
     RecordingTable,

@@ -14,7 +14,7 @@ from sqlmodel import col, delete, select
 
 from store.scope import TenantStore
 from store.sealing import SealBrokenError, Sealer, derive, framed, key_id
-from store.tables import DataKeyTable, TenantKeyTable
+from store.tables.keys import DataKeyTable, TenantKeyTable
 
 _WRAPPING = "wrapping"
 _INDEX = "index"

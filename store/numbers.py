@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from store.engine import Platform
 from store.scope import TenantStore
-from store.tables import NumberTable
+from store.tables.setup import NumberTable
 
 
 class NumberTakenError(Exception):

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from store.scope import TenantStore
-from store.tables import ProjectTable
+from store.tables.setup import ProjectTable
 
 
 @dataclass(frozen=True, slots=True)

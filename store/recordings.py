@@ -19,7 +19,7 @@ from policies.chunks import ChunkReader, recording_context
 from store.blobs import Blobs
 from store.scope import TenantStore
 from store.sealing import derive
-from store.tables import RecordingTable
+from store.tables.calls import RecordingTable
 
 SAMPLES_PER_SECOND = 8000
 _TICK_BYTES = 2

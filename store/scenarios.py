@@ -27,7 +27,7 @@ from sqlmodel import col, func, select, update
 from uuid_utils.compat import uuid7
 
 from store.scope import TenantStore
-from store.tables import ScenarioTable, ScenarioVersionTable
+from store.tables.setup import ScenarioTable, ScenarioVersionTable
 
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 _Words = Annotated[str, Meta(min_length=1, max_length=2_000)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlmodel.sql.expression import Select, SelectOfScalar
 
     from store.keys import KeyRing
-    from store.tables import TenantRow
+    from store.tables.base import TenantRow
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import DataKey
 from store.scope import TenantStore
 from store.sealing import CallColumns
-from store.tables import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
+from store.tables.calls import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
 
 State = Literal["spare", "open", "ended"]
 """`spare`: planned ahead and not in use; `open`: planned or up; `ended`: over."""

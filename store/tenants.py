@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from store.engine import Platform
 from store.scope import TenantStore
-from store.tables import TenantTable
+from store.tables.setup import TenantTable
 
 
 @dataclass(frozen=True, slots=True)

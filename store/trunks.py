@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 
 from store.engine import Platform
 from store.scope import TenantStore
-from store.tables import TrunkTable
+from store.tables.setup import TrunkTable
 
 Srtp = Literal["off", "optional", "mandatory"]
 MinTls = Literal["1.2", "1.3"]

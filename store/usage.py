@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlmodel import col, func, select
 
 from store.scope import TenantStore
-from store.tables import UsageEventTable
+from store.tables.calls import UsageEventTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from sqlmodel import col
 from uuid_utils.compat import uuid7
 
 from store.guard import GuardedSession
-from store.tables import NumberTable, ProjectTable, ScenarioTable, TenantTable
+from store.tables.setup import NumberTable, ProjectTable, ScenarioTable, TenantTable
 from tests.database import Shop
 
 CORE = ProjectTable.__table__  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from store.engine import Database, StoreAwayError
 from store.guard import UnscopedAccessError
 from store.migrate import migrate
 from store.settings import StoreSettings
-from store.tables import ProjectTable
+from store.tables.setup import ProjectTable
 from tests.database import MASTER_KEY, Shop, open_folder, running
 
 

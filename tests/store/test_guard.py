@@ -25,7 +25,7 @@ from store import postgres
 from store.engine import Database
 from store.guard import GuardedSession, UnscopedAccessError
 from store.settings import StoreSettings
-from store.tables import NumberTable, ProjectTable, TenantTable
+from store.tables.setup import NumberTable, ProjectTable, TenantTable
 from tests.database import MASTER_KEY, Shop, address, fresh_database, make_shop
 from tests.store.leak_routes import READS, REFUSED, Scene
 

@@ -11,7 +11,7 @@ from store import postgres, sessions
 from store.engine import Database
 from store.roles import APP, PLATFORM
 from store.settings import StoreSettings
-from store.tables import TABLES
+from store.tables.catalogue import TABLES
 from tests.database import Shop, address
 
 _LIST_TABLES = """

@@ -8,7 +8,7 @@ from store.engine import Database
 from store.keys import KeyRing, KeyShreddedError
 from store.sealing import SealBrokenError
 from store.settings import StoreSettings
-from store.tables import DataKeyTable, TenantKeyTable
+from store.tables.keys import DataKeyTable, TenantKeyTable
 from tests.database import MASTER_KEY, Shop
 
 

@@ -1,0 +1,87 @@
+"""What an audit log can say: who acted, and which act it was, as `source:subject:action`.
+
+Every act that needs a privilege has exactly one tag here. The list only grows: a tag that was ever written must stay
+readable for as long as logs are kept.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it. Names and addresses stay out: they are looked up while they exist."""
+
+    kind: Literal["user", "key", "operator", "system"]
+    """A person signed in, an API key, whoever has the machine's command line, or a job of the server itself."""
+    id: str
+    """Id of the user or key; the operator's account name is not kept, so "cli"; the name of the job."""
+
+
+OPERATOR = Actor("operator", "cli")
+"""Whoever has the command line of the machine."""
+
+
+class Tag(StrEnum):
+    """Acts, in alphabetical order."""
+
+    AUDIT_EXPORTED = "tenant:audit:exported"
+    AUDIT_PRUNED = "tenant:audit:pruned"
+    BACKUP_RESTORED = "tenant:backup:restored"
+    BILLING_ADJUSTED = "tenant:balance:adjusted"
+    BILLING_MODE_CHANGED = "tenant:billing_mode:changed"
+    CALL_HUNG_UP = "session:call:hung_up"
+    CALL_RECORDING_PAUSED = "session:recording:paused"
+    CALL_RECORDING_RESUMED = "session:recording:resumed"
+    CALL_TRANSFERRED = "session:call:transferred"
+    DSAR_CASE_CLOSED = "tenant:dsar_case:closed"
+    DSAR_CASE_OPENED = "tenant:dsar_case:opened"
+    DSAR_EXPORTED = "tenant:dsar:exported"
+    DSAR_QUERIED = "tenant:dsar:queried"
+    HIPAA_CHANGED = "project:hipaa:changed"
+    HOLD_PLACED = "project:legal_hold:placed"
+    HOLD_RELEASED = "project:legal_hold:released"
+    INVITATION_ACCEPTED = "tenant:invitation:accepted"
+    INVITATION_REVOKED = "tenant:invitation:revoked"
+    KEYS_REENCRYPTED = "tenant:encryption:reencrypted"
+    KEYS_ROTATED = "tenant:encryption:rotated"
+    KEY_CREATED = "tenant:api_key:created"
+    KEY_REVOKED = "tenant:api_key:revoked"
+    KEY_ROTATED = "tenant:api_key:rotated"
+    MEMBER_INVITED = "tenant:member:invited"
+    MEMBER_LEFT = "tenant:member:left"
+    MEMBER_REMOVED = "tenant:member:removed"
+    MEMBER_ROLE_CHANGED = "tenant:member_role:changed"
+    NUMBER_ADDED = "project:number:added"
+    NUMBER_CHANGED = "project:number:changed"
+    NUMBER_REMOVED = "project:number:removed"
+    PHI_READ = "session:phi:read"
+    PLATFORM_LOOKED = "platform:tenant:looked_into"
+    PLUGIN_CONNECTED = "project:plugin:connected"
+    PLUGIN_DISCONNECTED = "project:plugin:disconnected"
+    PROJECT_CHANGED = "project:settings:changed"
+    PROJECT_CREATED = "project:project:created"
+    PROJECT_DELETION_ASKED = "project:project:deletion_asked"
+    PROJECT_KEYS_SHREDDED = "project:keys:shredded"
+    PROJECT_WIPED = "project:project:wiped"
+    RECORDING_EXPORTED = "session:recording:exported"
+    RECORDING_PLAYED = "session:recording:played"
+    RESIDENCY_CHANGED = "project:residency:changed"
+    RETENTION_CHANGED = "project:retention:changed"
+    RETENTION_RAN = "project:retention:ran"
+    SCENARIO_DRAFTED = "project:scenario:drafted"
+    SCENARIO_PUBLISHED = "project:scenario:published"
+    SCENARIO_ROLLED_BACK = "project:scenario:rolled_back"
+    SECRET_REMOVED = "tenant:secret:removed"  # noqa: S105 - names an act
+    SECRET_SET = "tenant:secret:set"  # noqa: S105 - names an act
+    SESSIONS_ERASED = "session:session:erased"
+    SUBPROCESSOR_NOTICED = "tenant:subprocessor:notice_sent"
+    TENANT_CHANGED = "tenant:settings:changed"
+    TENANT_CREATED = "tenant:tenant:created"
+    TRANSCRIPT_EXPORTED = "session:transcript:exported"
+    TRUNK_ADDED = "tenant:trunk:added"
+    TRUNK_CHANGED = "tenant:trunk:changed"
+    TRUNK_REMOVED = "tenant:trunk:removed"
+    WEBHOOK_ADDED = "project:webhook:added"
+    WEBHOOK_REMOVED = "project:webhook:removed"

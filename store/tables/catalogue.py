@@ -1,0 +1,42 @@
+"""All tables in one list: what the guard scopes, the manifest of erasure covers, and the tests walk through."""
+
+from store.tables.base import TenantRow
+from store.tables.calls import (
+    ConsentEventTable,
+    MessageTable,
+    RecordingTable,
+    SessionEventTable,
+    SessionTable,
+    TurnTable,
+    UsageEventTable,
+)
+from store.tables.keys import (
+    DataKeyTable,
+    TenantKeyTable,
+)
+from store.tables.setup import (
+    NumberTable,
+    ProjectTable,
+    ScenarioTable,
+    ScenarioVersionTable,
+    TenantTable,
+    TrunkTable,
+)
+
+TABLES: tuple[type[TenantRow], ...] = (
+    TenantTable,
+    ProjectTable,
+    ScenarioTable,
+    ScenarioVersionTable,
+    NumberTable,
+    TrunkTable,
+    SessionTable,
+    TurnTable,
+    ConsentEventTable,
+    SessionEventTable,
+    MessageTable,
+    RecordingTable,
+    UsageEventTable,
+    TenantKeyTable,
+    DataKeyTable,
+)
