@@ -1,4 +1,4 @@
-"""The way to the database: a pool for tenants' transactions, and a narrow one for look-ups across tenants."""
+"""The way to the database: a pool for tenants' transactions, and two narrow ones for look-ups across tenants."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,7 +30,7 @@ class StoreAwayError(Exception):
 
 
 class Platform:
-    """Look-ups across tenants, as a role that may read only what routing a call needs. Never changes anything."""
+    """Look-ups across tenants, as a role that may read only a few columns. Never changes anything."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -43,9 +43,10 @@ class Platform:
 class Database:
     """One process' way to the database. Open it after forking, close it at the end."""
 
-    def __init__(self, app: AsyncEngine, platform: AsyncEngine, keys: KeyRing) -> None:
+    def __init__(self, app: AsyncEngine, platform: AsyncEngine, jobs: AsyncEngine, keys: KeyRing) -> None:
         self._app = app
         self._platform = platform
+        self._jobs = jobs
         self.keys = keys
 
     @classmethod
@@ -53,7 +54,12 @@ class Database:
         """Make the pools. Connections are opened as they are needed, so the database may come up later."""
         urls = urls_of(settings)
         keys = KeyRing(settings.master_key)
-        return cls(_engine(urls.app, settings.pool_size), _engine(urls.platform, 2), keys)
+        return cls(
+            _engine(urls.app, settings.pool_size),
+            _engine(urls.platform, 2, read_only=True),
+            _engine(urls.jobs, 1, read_only=True),
+            keys,
+        )
 
     @asynccontextmanager
     async def tenant(self, tenant_id: UUID) -> AsyncIterator[TenantStore]:
@@ -79,22 +85,40 @@ class Database:
 
     @asynccontextmanager
     async def platform(self) -> AsyncIterator[Platform]:
-        """One read-only transaction across tenants.
+        """One read-only transaction across tenants, in the columns that find the tenant of a call.
 
         Raises:
             StoreAwayError: The database is away.
         """
-        with _away_is_one_error():
-            async with self._platform.connect() as connection:
-                yield Platform(connection)
+        async with _look(self._platform) as platform:
+            yield platform
+
+    @asynccontextmanager
+    async def platform_jobs(self) -> AsyncIterator[Platform]:
+        """One read-only transaction across tenants, in the columns that find tenants with work due.
+
+        What the work then reads of a tenant, it reads in a transaction of that tenant: see `store.visits`.
+
+        Raises:
+            StoreAwayError: The database is away.
+        """
+        async with _look(self._jobs) as platform:
+            yield platform
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._app.dispose()
-        await self._platform.dispose()
+        for engine in (self._app, self._platform, self._jobs):
+            await engine.dispose()
 
 
-def _engine(url: URL, size: int) -> AsyncEngine:
+@asynccontextmanager
+async def _look(engine: AsyncEngine) -> AsyncIterator[Platform]:
+    with _away_is_one_error():
+        async with engine.connect() as connection:
+            yield Platform(connection)
+
+
+def _engine(url: URL, size: int, *, read_only: bool = False) -> AsyncEngine:
     return create_async_engine(
         url,
         pool_size=size,
@@ -106,7 +130,8 @@ def _engine(url: URL, size: int) -> AsyncEngine:
             "connect_timeout": _CONNECT_SECONDS,
             "application_name": "aitelier",
             "options": f"-c statement_timeout={_STATEMENT_MS} "
-            f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}",
+            f"-c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS} "
+            f"-c default_transaction_read_only={'on' if read_only else 'off'}",
         },
     )
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from store import postgres
-from store.roles import APP, PLATFORM, urls_of
+from store.roles import APP, JOBS, PLATFORM, urls_of
 from store.settings import StoreSettings
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ def _migrate(settings: StoreSettings, wait_seconds: float) -> None:
         # For the whole transaction: of servers that start at once one migrates, and the others find it done.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         _check_version(connection)
-        for role, url in ((APP, urls.app), (PLATFORM, urls.platform)):
+        for role, url in urls.by_role.items():
             if settings.database_url is not None:
                 _make_role(connection, role, url)
             _check_role(connection, role)
@@ -78,7 +78,7 @@ def _make_database(home: Path, wait_seconds: float) -> None:
     superuser = make_url(postgres.url(home, postgres.SUPERUSER, "postgres"))
     with _connected(superuser, wait_seconds) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        for role in (postgres.OWNER, APP, PLATFORM):
+        for role in (postgres.OWNER, APP, PLATFORM, JOBS):
             if not _exists(connection, "pg_roles", "rolname", role):
                 connection.exec_driver_sql(f'CREATE ROLE "{role}" LOGIN')
         connection.commit()

@@ -1,9 +1,10 @@
-"""The three database roles and how each process connects as one.
+"""The four database roles and how each process connects as one.
 
 `owner` owns the schema and runs migrations, and nothing else does so. `aitelier_app` reads and writes within one
-tenant. `aitelier_platform` reads the few columns that find the tenant of a call. Neither owns, is a superuser, or
-passes row-level security. The embedded server knows its user by the socket's peer credentials; a server of your own
-asks for passwords, which are derived from the master key, so that there is none to keep.
+tenant. `aitelier_platform` reads the few columns that find the tenant of a call, `aitelier_jobs` the few that find the
+tenants with work due. None of these three owns, is a superuser, or passes row-level security. The embedded server
+knows its user by the socket's peer credentials; a server of your own asks for passwords, which are derived from the
+master key, so that there is none to keep.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from store.settings import StoreSettings
 
 APP = "aitelier_app"
 PLATFORM = "aitelier_platform"
+JOBS = "aitelier_jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,23 @@ class RoleUrls:
     owner: URL = field(repr=False)
     app: URL = field(repr=False)
     platform: URL = field(repr=False)
+    jobs: URL = field(repr=False)
+
+    @property
+    def by_role(self) -> dict[str, URL]:
+        """Of the roles that migrations make, by name."""
+        return {APP: self.app, PLATFORM: self.platform, JOBS: self.jobs}
 
 
 def urls_of(settings: StoreSettings) -> RoleUrls:
-    """The addresses under which the three roles connect."""
+    """The addresses under which the roles connect."""
     if settings.database_url is None:
-        owner, app, platform = (make_url(postgres.url(settings.home, role)) for role in (postgres.OWNER, APP, PLATFORM))
-        return RoleUrls(owner, app, platform)
+        roles = (postgres.OWNER, APP, PLATFORM, JOBS)
+        return RoleUrls(*(make_url(postgres.url(settings.home, role)) for role in roles))
     owner = make_url(settings.database_url).set(drivername="postgresql+psycopg")
     return RoleUrls(
         owner,
-        owner.set(username=APP, password=password_of(APP, settings.master_key)),
-        owner.set(username=PLATFORM, password=password_of(PLATFORM, settings.master_key)),
+        *(owner.set(username=role, password=password_of(role, settings.master_key)) for role in (APP, PLATFORM, JOBS)),
     )
 
 

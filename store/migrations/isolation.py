@@ -1,4 +1,4 @@
-"""The second wall between tenants, put around a new table by the migration that makes it."""
+"""The second wall between tenants, put around a new table by the migration that makes it, and the few doors in it."""
 
 from alembic import op
 
@@ -14,5 +14,18 @@ def isolate(table: str) -> None:
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         f"CREATE POLICY tenant_isolation ON {table} USING ({_OWN_ROWS}) WITH CHECK ({_OWN_ROWS})",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO aitelier_app",
+    ):
+        op.get_bind().exec_driver_sql(statement)
+
+
+def show(table: str, role: str, *columns: str) -> None:
+    """Let a role that looks across tenants read these columns of every tenant's rows, and no others.
+
+    `role` is `aitelier_platform`, for finding the tenant of a call, or `aitelier_jobs`, for finding the tenants with
+    work due. A test holds the list of all such doors.
+    """
+    for statement in (
+        f"CREATE POLICY {role}_looks ON {table} FOR SELECT TO {role} USING (true)",
+        f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {role}",
     ):
         op.get_bind().exec_driver_sql(statement)

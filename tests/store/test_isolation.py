@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 from store import postgres, sessions
 from store.engine import Database
-from store.roles import APP, PLATFORM
+from store.roles import APP, JOBS, PLATFORM
 from store.settings import StoreSettings
 from store.tables.catalogue import TABLES
 from tests.database import Shop, address
@@ -49,8 +49,8 @@ def test_every_table_is_behind_the_walls(store_settings: StoreSettings, database
             assert key == ("tenant_id",), name
             policies = connection.execute(
                 "SELECT polname, polcmd, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)"
-                " FROM pg_policy WHERE polrelid = %s AND polname <> 'platform_lookup'",
-                (oid,),
+                " FROM pg_policy WHERE polrelid = %s AND polname <> ALL (%s)",
+                (oid, [f"{role}_looks" for role in (PLATFORM, JOBS)]),
             ).fetchall()
             assert len(policies) == 1, name
             _, command, roles, using, check = policies[0]
@@ -86,7 +86,7 @@ def test_every_reference_carries_the_tenant(store_settings: StoreSettings, datab
 def test_the_roles_are_no_masters(store_settings: StoreSettings, database_home: Path) -> None:
     """The program's roles own nothing, are no superusers, do not bypass row security and belong to no other role."""
     with _as(store_settings, database_home, postgres.OWNER) as connection:
-        for role in (APP, PLATFORM):
+        for role in (APP, PLATFORM, JOBS):
             found = connection.execute(
                 "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication, rolcanlogin,"
                 " (SELECT count(*) FROM pg_class WHERE relowner = r.oid),"
