@@ -314,7 +314,10 @@ class PhoneLine:
             self.playout.tick_passed(lane, taken)
         except Exception as error:  # noqa: BLE001  # the same for a `played` callback
             self._tick_went_wrong(error)
-        self.transport.tick(heard, spoke=lane is not None)
+        try:
+            self.transport.tick(heard, spoke=lane is not None)
+        except Exception as error:  # noqa: BLE001  # and for a stage of the pipeline
+            self._tick_went_wrong(error)
 
     def _not_answered(self) -> None:
         if self._answered is not None and not self._answered.done():

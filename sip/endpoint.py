@@ -30,8 +30,8 @@ from sip.settings import WorkerSettings
 
 log = structlog.get_logger()
 
-BUSY_TICK_S = 0.02
-IDLE_TICK_S = 0.05
+TICK_S = 0.05
+"""How often the stack's timers are looked after; messages wake it at once."""
 WATCH_EVERY_S = 0.5
 DRAIN_S = 0.3
 """How long `stop` goes on serving the stack after the last call: BYEs are answered, sockets of calls are let go."""
@@ -216,7 +216,7 @@ class Endpoint:
                     break
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(BUSY_TICK_S if self._calls else IDLE_TICK_S, self._tick)
+        self._timer = self._loop.call_later(TICK_S, self._tick)
         self._pump()
         now = self._loop.time()
         if now >= self._watch_at:

@@ -8,7 +8,7 @@ frame a tick, without the queue and the task that the base class would put in be
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
 from pipecat.frames.frames import (
@@ -34,6 +34,7 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
+from sip.eager import begin
 from sip.playout import Playout
 
 SAMPLES_PER_SECOND = 8000
@@ -42,27 +43,38 @@ STALL_TICKS = 50
 
 
 class LineInput(BaseInputTransport):
-    """Pushes the caller's sound down the pipeline, one frame a tick."""
+    """Pushes the caller's sound down the pipeline, one frame a tick.
+
+    A frame goes through the stages at once, within the tick. When a stage has to wait, a task goes on with it and with
+    the frames that come meanwhile, in order.
+    """
 
     def __init__(self, parameters: TransportParams) -> None:
         super().__init__(parameters, enable_direct_mode=True)
-        self._heard: deque[bytes] = deque()
-        self._wake: asyncio.Future[None] | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._waiting: Awaitable[None] | None = None
+        """The way of a frame through the stages, from where one had to wait."""
+        self._heard: deque[InputAudioRawFrame] = deque()
+        """Frames behind that one."""
+        self._wake = asyncio.Event()
+        """Set as long as the reader has something to do."""
 
     def hear(self, pcm: bytes) -> None:
         """One tick's frame from the line; dropped while the pipeline does not run."""
-        if self._reader is not None:
-            self._heard.append(pcm)
-            wake = self._wake
-            if wake is not None and not wake.done():
-                wake.set_result(None)
+        if self._reader is None:
+            return
+        frame = InputAudioRawFrame(audio=pcm, sample_rate=SAMPLES_PER_SECOND, num_channels=1)
+        if self._wake.is_set():
+            self._heard.append(frame)
+        else:
+            self._waiting = begin(self._pass_on(frame), self._reader)
+            if self._waiting is not None:
+                self._wake.set()
 
     async def set_transport_ready(self, frame: StartFrame) -> None:
         """Begin; the base class would start a second queue here."""
         del frame
         if self._reader is None:
-            self._heard.clear()
             self._reader = self.create_task(self._read(), "line_input")
 
     async def start(self, frame: StartFrame) -> None:
@@ -98,16 +110,24 @@ class LineInput(BaseInputTransport):
         reader, self._reader = self._reader, None
         if reader is not None:
             await self.cancel_task(reader)
+        self._waiting = None
+        self._heard.clear()
+        self._wake.clear()
+
+    async def _pass_on(self, frame: InputAudioRawFrame) -> None:
+        # Straight to the next stage: `push_frame` would first offer each frame to observers, of which there are none.
+        if self._next is not None:
+            await self._next.queue_frame(frame, FrameDirection.DOWNSTREAM)
 
     async def _read(self) -> None:
-        heard = self._heard
-        loop = asyncio.get_running_loop()
         while True:
-            while heard:
-                frame = InputAudioRawFrame(audio=heard.popleft(), sample_rate=SAMPLES_PER_SECOND, num_channels=1)
-                await self.push_frame(frame)
-            self._wake = loop.create_future()
-            await self._wake
+            await self._wake.wait()
+            if self._waiting is not None:
+                waiting, self._waiting = self._waiting, None
+                await waiting
+            while self._heard:
+                await self._pass_on(self._heard.popleft())
+            self._wake.clear()
 
 
 class LineOutput(BaseOutputTransport):
