@@ -17,6 +17,14 @@ _LONGEST_TEXT = 64
 _LOOKS_LIKE_A_NUMBER = re.compile(r"\s*(?:tel:)?\s*[+\uff0b(]?\s*\d", re.IGNORECASE)
 _SCHEME = re.compile(r"\s*tel:", re.IGNORECASE)
 _CROWN_DEPENDENCIES = frozenset({"GG", "JE", "IM"})
+_ORDINARY = frozenset(
+    {
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.VOIP,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,11 @@ def jurisdictions_of(number: PhoneNumber | None) -> tuple[str, ...]:
     if number.region == "US":
         return (STATE_OF_AREA_CODE.get(number.e164[2:5], UNKNOWN),)
     return (number.region,)
+
+
+def is_ordinary_line(number: PhoneNumber) -> bool:
+    """Whether it is the line of a person or a shop: not premium, shared-cost, toll-free, a pager, or of no country."""
+    return number.region != "001" and phonenumbers.number_type(phonenumbers.parse(number.e164, None)) in _ORDINARY
 
 
 def _read(text: str, region: str | None) -> PhoneNumber | None:
