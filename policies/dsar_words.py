@@ -54,8 +54,8 @@ _WORDS = {
         "Merci. La demande a été arrêtée. Au revoir.",
     ),
     "es": CodeWords(
-        "Hola, esta es una llamada automática sobre protección de datos. Alguien ha preguntado qué se guarda sobre este "
-        "número. Si ha sido usted, pulse 1 para oír su código. Si no, pulse 9 o cuelgue.",
+        "Hola, esta es una llamada automática sobre protección de datos. Alguien ha preguntado qué se guarda sobre "
+        "este número. Si ha sido usted, pulse 1 para oír su código. Si no, pulse 9 o cuelgue.",
         "Su código es: {digits}. Otra vez: {digits}. Déselo solo al servicio al que ha escrito. Adiós.",
         "Gracias. La solicitud se ha detenido. Adiós.",
     ),

@@ -10,6 +10,13 @@ from store.tables.calls import (
     TurnTable,
     UsageEventTable,
 )
+from store.tables.dsar import (
+    DsarCaseTable,
+    DsarCodeTable,
+    DsarContactTable,
+    DsarIntakeTable,
+    DsarRouteTable,
+)
 from store.tables.keys import (
     DataKeyTable,
     TenantKeyTable,
@@ -39,4 +46,9 @@ TABLES: tuple[type[TenantRow], ...] = (
     UsageEventTable,
     TenantKeyTable,
     DataKeyTable,
+    DsarContactTable,
+    DsarCaseTable,
+    DsarIntakeTable,
+    DsarCodeTable,
+    DsarRouteTable,
 )
