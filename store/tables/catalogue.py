@@ -21,6 +21,9 @@ from store.tables.keys import (
     DataKeyTable,
     TenantKeyTable,
 )
+from store.tables.retention import (
+    JobProgressTable,
+)
 from store.tables.setup import (
     NumberTable,
     ProjectTable,
@@ -51,4 +54,5 @@ TABLES: tuple[type[TenantRow], ...] = (
     DsarIntakeTable,
     DsarCodeTable,
     DsarRouteTable,
+    JobProgressTable,
 )
