@@ -29,8 +29,14 @@ class Outcome(StrEnum):
 
     FULFILLED = "fulfilled"
     NOTHING_FOUND = "nothing_found"
-    REFUSED = "refused"
-    """With a reason that the law knows, such as a legal hold; the caller is told that it may be complained about."""
+    KEPT_BY_LAW = "kept_by_law"
+    """Refused: a law asks for the data to be kept (Art. 17(3)(b))."""
+    KEPT_FOR_CLAIMS = "kept_for_claims"
+    """Refused: needed for legal claims, as under a legal hold (Art. 17(3)(e))."""
+    IDENTITY_UNPROVEN = "identity_unproven"
+    """Refused: nobody could show that the data are theirs (Art. 12(6))."""
+    UNFOUNDED = "unfounded"
+    """Refused: manifestly unfounded or excessive (Art. 12(5))."""
 
 
 class Step(StrEnum):

@@ -69,6 +69,26 @@ def is_ordinary_line(number: PhoneNumber) -> bool:
     return number.region != "001" and phonenumbers.number_type(phonenumbers.parse(number.e164, None)) in _ORDINARY
 
 
+def written_forms(number: PhoneNumber) -> tuple[str, ...]:
+    """How networks write this number as that of a caller: with its plus, without, behind 00 or 011, and nationally.
+
+    The national ones are those of its own country and may be another's number elsewhere: read each again, with the
+    region of who received it, before taking it for this number.
+    """
+    parsed = phonenumbers.parse(number.e164, None)
+    digits = number.e164.removeprefix("+")
+    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
+    forms = (
+        number.e164,
+        digits,
+        "00" + digits,
+        "011" + digits,
+        phonenumbers.normalize_digits_only(national),
+        phonenumbers.national_significant_number(parsed),
+    )
+    return tuple(dict.fromkeys(forms))
+
+
 def _read(text: str, region: str | None) -> PhoneNumber | None:
     try:
         number = phonenumbers.parse(text, region)

@@ -1,6 +1,6 @@
 """Sessions: one call each, from the plan to what was said in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -90,7 +90,7 @@ async def open_session(
 async def seal_caller(store: TenantStore, session_id: UUID, data_key: bytes, caller: str) -> tuple[bytes, bytes]:
     """A caller's number as it is stored: sealed, and as the blind index it is found by."""
     sealed = CallColumns(data_key, store.tenant_id).seal(caller, "sessions", _CALLER, session_id)
-    return sealed, await store.keys.blind_index(store, _CALLER, caller)
+    return sealed, await caller_index(store, caller)
 
 
 async def use_spare(store: TenantStore, session_id: UUID) -> bool:
@@ -147,6 +147,17 @@ async def find_session(store: TenantStore, session_id: UUID) -> Session | None:
     return None if row is None else (await _sessions(store, (row,)))[0]
 
 
+async def find_sessions(store: TenantStore, session_ids: Collection[UUID]) -> tuple[Session, ...]:
+    """Those of these calls that this tenant has, newest first."""
+    statement = select(SessionTable).where(col(SessionTable.id).in_(session_ids)).order_by(col(SessionTable.id).desc())
+    return await _sessions(store, await store.all(statement))
+
+
+async def caller_index(store: TenantStore, caller: str) -> bytes:
+    """The blind index under which calls of this caller are found, and by which logs and cases mean the person."""
+    return await store.keys.blind_index(store, _CALLER, caller)
+
+
 async def list_sessions(
     store: TenantStore,
     *,
@@ -163,7 +174,7 @@ async def list_sessions(
     if project_id is not None:
         statement = statement.where(SessionTable.project_id == project_id)
     if caller is not None:
-        statement = statement.where(SessionTable.caller_index == await store.keys.blind_index(store, _CALLER, caller))
+        statement = statement.where(SessionTable.caller_index == await caller_index(store, caller))
     if before is not None:
         statement = statement.where(col(SessionTable.id) < before)
     return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)))

@@ -31,7 +31,8 @@ CREATE TABLE dsar_cases (
     next_step_at   timestamptz CHECK (next_step_at IS NULL OR state = 'open'),
     closed_at      timestamptz CHECK ((closed_at IS NOT NULL) = (state = 'closed')),
     outcome        text CHECK ((outcome IS NOT NULL) = (state = 'closed')
-                               AND outcome IN ('fulfilled', 'nothing_found', 'refused')),
+                               AND outcome IN ('fulfilled', 'nothing_found', 'kept_by_law', 'kept_for_claims',
+                                               'identity_unproven', 'unfounded')),
     receipt        jsonb,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE SET NULL (project_id)
@@ -80,7 +81,7 @@ CREATE TABLE dsar_routes (
     case_id         uuid NOT NULL,
     customer_id     uuid NOT NULL,
     business_sealed bytea,  -- whom the caller called; NULL once the caller was told of the end
-    outcome         text CHECK (outcome IN ('fulfilled', 'nothing_found', 'refused')),
+    outcome         text,
     PRIMARY KEY (tenant_id, intake_id, case_id),
     UNIQUE (tenant_id, case_id),
     FOREIGN KEY (tenant_id, intake_id) REFERENCES dsar_intakes (tenant_id, id) ON DELETE CASCADE
