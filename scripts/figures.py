@@ -1,14 +1,19 @@
 """What `/metrics` and `/readyz` show, gathered from the parts of a running server."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from scripts.operators import DeskAwayError, ask
+from scripts.run_jobs import FIGURES as JOBS_FIGURES
 from scripts.status import read_status
 from sip.control import CONTROL_NAME, request_report
 from voice.waist.messages import LiveCallsListed, LiveCallsRequested
+
+_FIGURES_OLD_S: Final = 30.0
 
 
 def parts_ready(run_folder: Path) -> Mapping[str, bool]:
@@ -36,6 +41,14 @@ async def desk_figures(run_folder: Path) -> str:
     for call in calls:
         gauge.labels(state=call.state).inc()
     return generate_latest(registry).decode()
+
+
+async def jobs_figures(run_folder: Path) -> str:
+    """The jobs of all machines. Raises `TimeoutError` when this one's process has not looked lately."""
+    path = run_folder / JOBS_FIGURES
+    if not path.exists() or time.time() - path.stat().st_mtime > _FIGURES_OLD_S:
+        raise TimeoutError("the process of the jobs has not written figures lately")
+    return path.read_text(encoding="utf-8")
 
 
 async def process_figures(run_folder: Path) -> str:

@@ -8,6 +8,7 @@ from scripts.child import Role
 from scripts.run_admin import run_admin
 from scripts.run_database import run_database
 from scripts.run_desk import run_desk
+from scripts.run_jobs import run_jobs
 from scripts.run_rehearsal import run_rehearsal
 from scripts.run_sip import run_edge, run_worker
 from store.postgres import STOP_SIGNAL
@@ -30,6 +31,8 @@ def roles_of(board: Board) -> list[Role]:
         roles.append(_database(board))
     if "calls" in board.roles:
         roles += _calls(board)
+    if "jobs" in board.roles:
+        roles.append(_jobs(board))
     if "admin" in board.roles:
         roles.append(
             Role(
@@ -52,6 +55,18 @@ def _database(board: Board) -> Role:
         ended_by=STOP_SIGNAL,
         dies_by=STOP_SIGNAL,
         remedy="Look for PostgreSQL's own lines above; check that the disk is not full",
+    )
+
+
+def _jobs(board: Board) -> Role:
+    return Role(
+        name="jobs",
+        run=functools.partial(run_jobs, board),
+        stage=DESK,
+        grace_s=10.0,
+        trusted=True,
+        needs=("desk",) if "calls" in board.roles else (),  # which brings the database up to date
+        remedy="Check the database, AITELIER_DATABASE_URL and AITELIER_MASTER_KEY",
     )
 
 

@@ -20,6 +20,8 @@ def run_admin(board: Board, child: Child) -> int:
     if "calls" in board.roles:
         gather["edge"] = functools.partial(figures.edge_figures, RUN)
         gather["desk"] = functools.partial(figures.desk_figures, RUN)
+    if "jobs" in board.roles:
+        gather["jobs"] = functools.partial(figures.jobs_figures, RUN)
     server = AdminServer(
         AdminSettings(
             bind=settings.admin_bind,

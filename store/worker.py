@@ -71,6 +71,10 @@ class TaskFigures:
     """Tries that failed since this worker's start."""
 
 
+class QueueAwayError(Exception):
+    """The queue cannot be reached now; what is in it waits."""
+
+
 class JobFailedError(Exception):
     """A try has failed; the log has said why, and this text says nothing."""
 
@@ -220,10 +224,13 @@ class JobWorker:
         """By task; those that nobody has ever left work for are there as well.
 
         Raises:
-            psycopg.Error: The database is away.
+            QueueAwayError: The database is away.
         """
-        async with await psycopg.AsyncConnection.connect(_conninfo(self._url), connect_timeout=3) as connection:
-            rows = {row[0]: row[1:] for row in await (await connection.execute(_LAGS)).fetchall()}
+        try:
+            async with await psycopg.AsyncConnection.connect(_conninfo(self._url), connect_timeout=3) as connection:
+                rows = {row[0]: row[1:] for row in await (await connection.execute(_LAGS)).fetchall()}
+        except psycopg.Error as error:
+            raise QueueAwayError(type(error).__name__) from error
         names = (*self._tasks, *(job.name for job in self._periodic))
         return {
             name: TaskFigures(*rows.get(name, (0, 0, 0.0)), self._done[name], self._failed[name])

@@ -1,0 +1,110 @@
+"""The process of the jobs: everything that is done later, and everything that is due again and again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from scripts.board import RUN, Board
+from scripts.child import CannotStartError, Child, told_when
+from scripts.cli_store import store_settings
+from store.blobs import BlobsAwayError
+from store.blobs_choice import open_blobs
+from store.engine import Database
+from store.jobs import Handler, Periodic
+from store.migrate import MigrationError, migrate
+from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
+
+log = structlog.get_logger()
+
+TASKS: Final[Mapping[str, Handler]] = {}
+"""What `store.jobs.defer` can be asked for, by name. A name may be in a queue already: never change one."""
+PERIODIC: Final[Sequence[Periodic]] = ()
+FIGURES: Final = "jobs.metrics"
+"""In the folder `run`: the latest figures, in Prometheus' text format."""
+_FIGURES_S: Final = 5.0
+_ALARM_AGAIN_S: Final = 600.0
+
+
+def run_jobs(board: Board, child: Child) -> int:
+    """Do jobs until told to end."""
+
+    async def main() -> None:
+        serving = asyncio.ensure_future(_serve(board, child))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    return child.run(main)
+
+
+async def _serve(board: Board, child: Child) -> None:
+    stored = store_settings(board.settings, child.secrets)
+    try:
+        await migrate(stored)
+        blobs = open_blobs(stored)
+    except MigrationError as error:
+        raise CannotStartError(f"AITELIER_DATABASE_URL: {error}") from error
+    except BlobsAwayError as error:
+        raise CannotStartError(f"AITELIER_HOME: {error}") from error
+    async with contextlib.AsyncExitStack() as opened:
+        database = await Database.open(stored)
+        opened.push_async_callback(database.close)
+        worker = JobWorker(stored, database, blobs, tasks=TASKS, periodic=PERIODIC)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(told_when(worker.ready, child), name="ready")
+            group.create_task(_publish_figures(worker), name="figures")
+            await worker.run()
+
+
+async def _publish_figures(worker: JobWorker) -> None:
+    alarmed_at = -_ALARM_AGAIN_S
+    while True:
+        try:
+            figures = await worker.figures()
+        except QueueAwayError:
+            pass  # the file grows old, and whoever reads it sees that
+        else:
+            await asyncio.to_thread(_write, RUN / FIGURES, figures_text(figures))
+            late = {task: round(shown.lag_s) for task, shown in figures.items() if shown.lag_s > LATE_S}
+            if late and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
+                alarmed_at = time.monotonic()
+                for task, seconds in late.items():
+                    log.error("jobs_late", task=task, late_s=seconds)
+        await asyncio.sleep(_FIGURES_S)
+
+
+def figures_text(figures: Mapping[str, TaskFigures]) -> str:
+    """In Prometheus' text format."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, documentation: str) -> Gauge:
+        return Gauge(f"aitelier_jobs_{name}", documentation, ["task"], registry=registry)
+
+    waiting = gauge("waiting", "Jobs that wait for their time, their turn, or to be tried again.")
+    running = gauge("running", "Jobs that are being done.")
+    lag = gauge("lag_seconds", "How long ago the oldest job that is not done was due.")
+    late = gauge("late", "1 when that is too long: look at the log.")
+    done = gauge("done", "Jobs done since the process of the jobs started.")
+    failed = gauge("failed", "Tries that failed since the process of the jobs started.")
+    for task, shown in figures.items():
+        waiting.labels(task).set(shown.waiting)
+        running.labels(task).set(shown.running)
+        lag.labels(task).set(shown.lag_s)
+        late.labels(task).set(shown.lag_s > LATE_S)
+        done.labels(task).set(shown.done)
+        failed.labels(task).set(shown.failed)
+    return generate_latest(registry).decode()
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
