@@ -111,6 +111,7 @@ class UsageEventTable(TenantRow, table=True):
 
     id: UUID = Field(primary_key=True)
     project_id: UUID | None
+    project_stub: UUID | None = None
     session_id: UUID | None = None
     kind: str
     quantity: int

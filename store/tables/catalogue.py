@@ -22,7 +22,13 @@ from store.tables.keys import (
     TenantKeyTable,
 )
 from store.tables.retention import (
+    ConsentProofTable,
+    ErasureLedgerTable,
+    ErasureSessionTable,
+    ErasureTable,
     JobProgressTable,
+    LegalHoldTable,
+    ProjectDeletionTable,
 )
 from store.tables.setup import (
     NumberTable,
@@ -55,4 +61,10 @@ TABLES: tuple[type[TenantRow], ...] = (
     DsarCodeTable,
     DsarRouteTable,
     JobProgressTable,
+    LegalHoldTable,
+    ErasureTable,
+    ErasureSessionTable,
+    ErasureLedgerTable,
+    ProjectDeletionTable,
+    ConsentProofTable,
 )

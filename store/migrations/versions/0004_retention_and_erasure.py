@@ -46,7 +46,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA jobs TO aitelier_jo
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO aitelier_jobs;
 """
 
-PROGRESS = """
+BUSINESS = """
+ALTER TABLE projects
+    ADD COLUMN retention_basis   text,         -- the law that asks this business to keep calls for more than a year
+    ADD COLUMN deletion_asked_at timestamptz;  -- from then on its numbers answer no calls
+ALTER TABLE usage_events ADD COLUMN project_stub uuid;  -- stands for a project that was deleted; random
+CREATE INDEX ON sessions (tenant_id, project_id, (coalesce(ended_at, planned_at)));
+
 CREATE TABLE job_progress (
     tenant_id  uuid NOT NULL REFERENCES tenants,
     job_id     bigint NOT NULL,
@@ -56,9 +62,100 @@ CREATE TABLE job_progress (
     changed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, job_id)
 );
+
+-- While one is there, the references keep the database itself from deleting what it holds.
+CREATE TABLE legal_holds (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    id            uuid NOT NULL,
+    project_id    uuid NOT NULL,
+    session_id    uuid,  -- NULL: all calls of the project
+    reason_sealed bytea NOT NULL,
+    owner_kind    text NOT NULL,
+    owner_id      text NOT NULL,
+    placed_at     timestamptz NOT NULL,
+    expires_at    timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id),
+    FOREIGN KEY (tenant_id, session_id) REFERENCES sessions (tenant_id, id)
+);
+CREATE INDEX ON legal_holds (tenant_id, project_id);
+CREATE INDEX ON legal_holds (tenant_id, session_id) WHERE session_id IS NOT NULL;
+
+CREATE TABLE erasures (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    id             uuid NOT NULL,
+    reason         text NOT NULL,
+    actor_kind     text NOT NULL,
+    actor_id       text NOT NULL,
+    asked_at       timestamptz NOT NULL,
+    sessions       integer NOT NULL,
+    counts         jsonb NOT NULL,  -- rows gone so far, by table
+    then_task      text,            -- a job that waits for the end
+    then_arguments jsonb,
+    finished_at    timestamptz,
+    receipt        jsonb CHECK ((receipt IS NOT NULL) = (finished_at IS NOT NULL)),
+    PRIMARY KEY (tenant_id, id)
+);
+
+-- What an erasure still has to do.
+CREATE TABLE erasure_sessions (
+    tenant_id  uuid NOT NULL,
+    erasure_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    PRIMARY KEY (tenant_id, erasure_id, session_id),
+    FOREIGN KEY (tenant_id, erasure_id) REFERENCES erasures (tenant_id, id) ON DELETE CASCADE
+);
+
+-- What must not come back, should an old backup be restored. Random ids only.
+CREATE TABLE erasure_ledger (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    kind      text NOT NULL CHECK (kind IN ('session', 'project')),
+    subject   uuid NOT NULL,
+    erased_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, kind, subject)
+);
+
+CREATE TABLE project_deletions (
+    tenant_id        uuid NOT NULL REFERENCES tenants,
+    project_id       uuid NOT NULL,
+    actor_kind       text NOT NULL,
+    actor_id         text NOT NULL,
+    asked_at         timestamptz NOT NULL,
+    sessions         integer NOT NULL DEFAULT 0,
+    counts           jsonb NOT NULL DEFAULT '{}',
+    project_stub     uuid,  -- only while its usage is being anonymised
+    keys_shredded_at timestamptz,
+    wiped_at         timestamptz,
+    receipt          jsonb CHECK ((receipt IS NOT NULL) = (wiped_at IS NOT NULL)),
+    PRIMARY KEY (tenant_id, project_id)
+);
+
+-- That callers were told and asked, after their calls are gone: nothing of who they were or what they said.
+CREATE TABLE consent_proofs (
+    tenant_id      uuid NOT NULL REFERENCES tenants,
+    session_id     uuid NOT NULL,
+    ordinal        integer NOT NULL,
+    happened_at    timestamptz NOT NULL,
+    kind           text NOT NULL,
+    verdict        text,
+    method         text,
+    wording_sha256 text,
+    language       text,
+    kept_until     timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, session_id, ordinal)
+);
+CREATE INDEX ON consent_proofs (tenant_id, kept_until);
 """
 
-TABLES = ("job_progress",)
+TABLES = (
+    "job_progress",
+    "legal_holds",
+    "erasures",
+    "erasure_sessions",
+    "erasure_ledger",
+    "project_deletions",
+    "consent_proofs",
+)
 
 
 def upgrade() -> None:
@@ -69,7 +166,7 @@ def upgrade() -> None:
     run(SchemaManager.get_schema().replace("%", "%%"))  # the driver reads a lone one as the place of a value
     run("SET LOCAL search_path TO DEFAULT")
     run(QUEUE_DOORS)
-    run(PROGRESS)
+    run(BUSINESS)
     for table in TABLES:
         isolate(table)
 
