@@ -86,6 +86,10 @@ class Sound:
         encode = audioop.lin2ulaw if self.codec == "PCMU" else audioop.lin2alaw
         self._to_say.extend(encode(pcm[at : at + step], 2) for at in range(0, len(pcm), step))
 
+    def fall_silent(self) -> None:
+        """Say no more of what is queued."""
+        self._to_say.clear()
+
     def press(self, key: str) -> None:
         """Queue one key: 160 ms of event packets, the end three times (RFC 4733, 2.5)."""
         event = _KEYS.index(key.upper())
