@@ -1,30 +1,23 @@
 """The first of the three walls between tenants: a session that refuses whatever could see another tenant's rows.
 
 One session belongs to one tenant for life. Every ORM statement gets the tenant's criteria on every table it touches,
-wherever the table stands in it; statements that cannot be given criteria (SQL text, Core tables, bulk changes, raw
-connections) are refused. PostgreSQL's row-level security is the second wall and does not rely on this one.
+wherever the table stands in it; what cannot be given criteria is refused (see `store.scopable`), and so is what would
+pass them by: bulk changes, reloads by primary key, parameters beside a statement, rows that were loaded elsewhere.
+PostgreSQL's row-level security is the second wall and does not rely on this one.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnClause, Connection, Executable, Select, TableClause, TextClause, event, text
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, with_loader_criteria
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.orm import ORMExecuteState, QueryableAttribute, Session, SessionTransaction, with_loader_criteria
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import TextualSelect
 
+from store.scopable import UnscopedAccessError, unscopable
 from store.tables.base import TenantRow
 from store.tables.catalogue import TABLES
-
-_HARMLESS_FUNCTIONS = frozenset({"count", "max", "min", "sum", "now"})
-
-
-class UnscopedAccessError(Exception):
-    """A statement or row was not bound to the session's tenant. Always a programming error."""
 
 
 class GuardedSession(Session):
@@ -66,11 +59,12 @@ def _scope_statement(state: ORMExecuteState) -> None:
     session = state.session
     if not isinstance(session, GuardedSession) or not state.is_orm_statement:
         raise UnscopedAccessError("only ORM statements can be bound to a tenant")
-    if state.is_column_load:
-        return  # reloads a row already seen, by its primary key, which begins with the tenant
-    if state.is_insert or (state.is_update and isinstance(state.parameters, list)):
-        raise UnscopedAccessError("bulk changes are not bound to a tenant")
-    problem = _unscopable(state.statement)
+    if state.is_column_load or state.is_relationship_load:
+        raise UnscopedAccessError("a reload goes by primary key alone; select the row anew")
+    if state.is_insert or state.parameters:
+        # A parameter could take the place of the tenant in the criteria; a list of them makes changes by primary key.
+        raise UnscopedAccessError("values stand in the statement, and new rows are added or put")
+    problem = unscopable(state.statement)
     if problem is not None:
         raise UnscopedAccessError(f"{problem} takes no criteria")
     state.statement = state.statement.options(*_criteria(session.tenant_id))
@@ -79,8 +73,16 @@ def _scope_statement(state: ORMExecuteState) -> None:
 @event.listens_for(GuardedSession, "before_flush")
 def _check_rows(session: GuardedSession, *_: object) -> None:
     for row in (*session.new, *session.dirty, *session.deleted):
-        if not isinstance(row, TenantRow) or row.tenant_id != session.tenant_id:
+        if not isinstance(row, TenantRow) or {row.tenant_id, _loaded_from(row, session)} != {session.tenant_id}:
             raise UnscopedAccessError("a row of another tenant was about to be written")
+        if any(isinstance(value, ClauseElement | QueryableAttribute) for value in vars(row).values()):
+            raise UnscopedAccessError("SQL as the value of a column takes no criteria")
+
+
+def _loaded_from(row: TenantRow, session: GuardedSession) -> object:
+    """Whose row the database would change. An object may say one tenant and have been another's when it was loaded."""
+    identity = inspect(row).identity
+    return session.tenant_id if identity is None else identity[0]
 
 
 @lru_cache(maxsize=256)
@@ -90,44 +92,3 @@ def _criteria(tenant_id: UUID) -> tuple[ExecutableOption, ...]:
     return tuple(
         with_loader_criteria(table, lambda row: row.tenant_id == tenant_id, include_aliases=True) for table in TABLES
     )
-
-
-def _unscopable(statement: Executable) -> str | None:
-    """What in the statement the criteria cannot reach, or None: only ORM entities, and plain expressions of them."""
-    waiting: list[object] = [statement]
-    seen: set[int] = set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen or not isinstance(part, ClauseElement):
-            continue
-        seen.add(id(part))
-        if "parententity" in part._annotations:  # noqa: SLF001 - how the ORM marks its own, and the only way to know
-            continue
-        problem = _problem(part)
-        if problem is not None:
-            return problem
-        if isinstance(part, ColumnClause):
-            waiting.append(part.table)  # a column brings its table into FROM without anybody naming it
-        waiting.extend(_parts(part))
-    return None
-
-
-def _parts(part: ClauseElement) -> Iterable[object]:
-    if isinstance(part, Select):
-        # Its own version adds the tables of its columns, without the ORM's mark; we come to them by the columns.
-        return super(Select, part).get_children(omit_attrs=("_correlate", "_correlate_except"))
-    return part.get_children()
-
-
-def _problem(part: ClauseElement) -> str | None:
-    match part:
-        case TextClause() | TextualSelect():
-            return "SQL text"
-        case ColumnClause(is_literal=True) if part.name != "*" and not part.name.isdecimal():
-            return "SQL text as a column"
-        case TableClause():
-            return "a Core table"
-        case FunctionElement() if getattr(part, "name", "") not in _HARMLESS_FUNCTIONS:
-            return "a function that might run SQL of its own"
-        case _:
-            return None

@@ -8,7 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from store.guard import GuardedSession, UnscopedAccessError
+from store.guard import GuardedSession
+from store.scopable import UnscopedAccessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 
 from store import numbers, postgres, projects, seed, tenants, trunks
 from store.engine import Database, StoreAwayError
-from store.guard import UnscopedAccessError
 from store.migrate import migrate
+from store.scopable import UnscopedAccessError
 from store.settings import StoreSettings
 from store.tables.setup import ProjectTable
 from tests.database import MASTER_KEY, Shop, open_folder, running

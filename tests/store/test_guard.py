@@ -23,11 +23,15 @@ from uuid_utils.compat import uuid7
 
 from store import postgres
 from store.engine import Database
-from store.guard import GuardedSession, UnscopedAccessError
+from store.guard import GuardedSession
+from store.scopable import UnscopedAccessError
 from store.settings import StoreSettings
 from store.tables.setup import NumberTable, ProjectTable, TenantTable
 from tests.database import MASTER_KEY, Shop, address, fresh_database, make_shop
-from tests.store.leak_routes import READS, REFUSED, Scene
+from tests.store import leak_reads, leak_refusals
+from tests.store.leak_scene import READS, REFUSED, Scene
+
+assert leak_reads, leak_refusals  # importing them fills the lists
 
 
 @dataclass(frozen=True)
