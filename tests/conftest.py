@@ -1,9 +1,12 @@
 """Fixtures for every room."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.oracle.watch import Oracle, watching
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -16,3 +19,17 @@ def vectors() -> Path:
     if not folder.is_dir():
         pytest.skip(f"NOT TESTED: no test vectors at {folder}; set AITELIER_VECTORS to the folder that holds them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Iterator[Oracle]:
+    """Judges every statement on a tenant's table, in this process and in servers started with its path."""
+    with watching() as oracle:
+        yield oracle
+
+
+@pytest.fixture(autouse=True)
+def _each_statement_is_bound_to_one_tenant(oracle: Oracle) -> Iterator[None]:
+    """Fail the test in which a statement named a tenant's table without binding it to the transaction's tenant."""
+    yield
+    assert oracle.problems() == []
