@@ -36,7 +36,7 @@ SELECT s.id, s.published_version,
 FROM numbers n
 JOIN scenarios s ON s.tenant_id = n.tenant_id AND s.id = n.scenario_id
 JOIN projects p ON p.tenant_id = n.tenant_id AND p.id = n.project_id
-WHERE n.tenant_id = :tenant_id AND n.called = :called
+WHERE n.tenant_id = :tenant_id AND n.called = :called AND p.deletion_asked_at IS NULL
 """
 _OPEN = """
 WITH key AS (
@@ -50,7 +50,7 @@ VALUES (:tenant_id, :id, :project_id, :scenario_id, :scenario_version, :state, :
 
 
 async def route(store: TenantStore, called: str) -> Route | None:
-    """Where the number leads; None when this tenant has it no more.
+    """Where the number leads; None when this tenant has it no more, or deletes its project.
 
     Until the transaction ends no other call of the tenant is routed, so that two calls cannot both be the last one.
     """

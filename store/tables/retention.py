@@ -50,9 +50,9 @@ class ErasureTable(TenantRow, table=True):
     sessions: int
     counts: dict[str, int] = Field(sa_type=JSONB)
     then_task: str | None = None
-    then_arguments: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    then_arguments: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     finished_at: datetime | None = Field(default=None, sa_type=Timestamp)
-    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
 class ErasureSessionTable(TenantRow, table=True):
@@ -88,7 +88,7 @@ class ProjectDeletionTable(TenantRow, table=True):
     project_stub: UUID | None = None
     keys_shredded_at: datetime | None = Field(default=None, sa_type=Timestamp)
     wiped_at: datetime | None = Field(default=None, sa_type=Timestamp)
-    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
 class ConsentProofTable(TenantRow, table=True):

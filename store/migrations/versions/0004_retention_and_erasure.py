@@ -3,7 +3,7 @@
 from alembic import op
 from procrastinate.schema import SchemaManager
 
-from store.migrations.isolation import isolate
+from store.migrations.isolation import isolate, show
 
 revision = "0004"
 down_revision = "0003"
@@ -169,6 +169,7 @@ def upgrade() -> None:
     run(BUSINESS)
     for table in TABLES:
         isolate(table)
+    show("project_deletions", "aitelier_jobs", "tenant_id", "asked_at", "wiped_at")
 
 
 def downgrade() -> None:

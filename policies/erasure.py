@@ -1,0 +1,258 @@
+"""The erasure manifest: for every table, column and kind of object, what becomes of it when a call or a project goes.
+
+A test walks the database's catalogue and the objects that a server leaves, and fails where one is not declared here.
+What this file says is also what is done: `store.erasure` reads the rules from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Fate(StrEnum):
+    """What becomes of a row."""
+
+    DELETED = "deleted"
+    CUT_OFF = "cut_off"
+    """It stays, under a new random id and without anything that leads back."""
+    KEPT = "kept"
+    """It stays as it is; the table says why, and for how long."""
+    UNTOUCHED = "untouched"
+    """It has nothing to do with what goes."""
+
+
+class Holds(StrEnum):
+    """What a column holds, and so what becomes of it where its row stays."""
+
+    ID = "id"
+    """Random or counted: says nothing by itself."""
+    FACT = "fact"
+    """Nothing about a caller."""
+    BUSINESS = "business"
+    """The business's own words, names and numbers."""
+    CALL_SEALED = "call_sealed"
+    """Sealed under the call's data key: lost, also in backups, once that is shredded."""
+    TENANT_SEALED = "tenant_sealed"
+    """Sealed under a key of the tenant, and gone when its own purpose is."""
+    WRAPPED_KEY = "wrapped_key"
+    """A key, wrapped by the one above it."""
+    INDEX = "index"
+    """A blind index: finds rows of a person, for those who hold the tenant's key."""
+    HASH = "hash"
+    """Something that we only check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRule:
+    """What becomes of the rows of a table."""
+
+    call: Fate
+    """When the call that a row belongs to is erased."""
+    project: Fate
+    """When the project that a row belongs to is wiped."""
+    columns: Mapping[str, Holds]
+    """All but `tenant_id`, which every table has."""
+    link: str | None = None
+    """The column that names the call."""
+    why: str = ""
+    """Of what stays: why it may, and until when."""
+
+
+def _columns(**kinds: str) -> Mapping[str, Holds]:
+    return MappingProxyType({name: Holds[kind.upper()] for kind, names in kinds.items() for name in names.split()})
+
+
+TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
+    # ----------------------------------------------------------------------------------- the business and its set-up
+    "tenants": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(business="name", fact="max_calls created_at"),
+    ),
+    "projects": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(
+            id="id",
+            business="name business_name retention_basis",
+            fact="jurisdiction language time_zone recording_days transcript_days deletion_asked_at created_at",
+        ),
+    ),
+    "scenarios": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(id="id project_id", business="name", fact="published_version created_at"),
+    ),
+    "scenario_versions": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(id="scenario_id", business="content", fact="version created_at"),
+    ),
+    "numbers": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(id="id project_id scenario_id", business="called label", fact="created_at"),
+    ),
+    "trunks": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="id", business="name networks", fact="transports srtp min_tls created_at"),
+    ),
+    # ------------------------------------------------------------------------------------------------------ the calls
+    "keys.data_keys": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(id="session_id", wrapped_key="wrapped", fact="created_at"),
+        why="goes before everything else: from then on nobody can read the rest, in a backup neither",
+    ),
+    "turns": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(
+            id="session_id ordinal", call_sealed="text_sealed", fact="role from_ms to_ms interrupted"
+        ),
+    ),
+    "messages": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(
+            id="session_id ordinal", call_sealed="text_sealed", fact="from_sample to_sample created_at"
+        ),
+    ),
+    "session_events": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(id="session_id ordinal", call_sealed="personal_sealed", fact="at_ms kind facts"),
+    ),
+    "consent_events": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(
+            id="session_id ordinal",
+            fact="at_ms kind verdict method wording_sha256 language from_sample to_sample",
+        ),
+        why="what they prove moves to consent_proofs first",
+    ),
+    "recordings": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(id="session_id blob", fact="sealed_bytes samples starts_at_sample created_at"),
+    ),
+    "sessions": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="id",
+        columns=_columns(
+            id="id project_id scenario_id scenario_version",
+            call_sealed="caller_sealed",
+            index="caller_index",
+            business="called trunk",
+            fact="state language planned_at started_at ended_at ended_by end_reason heard_samples ingested_at",
+        ),
+    ),
+    "consent_proofs": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT, link="session_id",
+        columns=_columns(
+            id="session_id ordinal", fact="happened_at kind verdict method wording_sha256 language kept_until"
+        ),
+        why="law asks for proof of consent for five years (UWG 7a), and claims must be met (GDPR Art. 17(3)(b), (e));"
+        " nothing in it tells who called or what was said",
+    ),
+    "usage_events": TableRule(
+        call=Fate.CUT_OFF, project=Fate.CUT_OFF, link="session_id",
+        columns=_columns(id="id project_id project_stub session_id", fact="kind quantity happened_at"),
+        why="vouchers are kept for seven years, or longer where the seller's country asks for it (AO 147); without the"
+        " call, and no more exact than its month",
+    ),
+    "keys.tenant_keys": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(fact="purpose state created_at", id="key_id", wrapped_key="wrapped"),
+    ),
+    # ------------------------------------------------------------------------------------------- erasure and its proof
+    "job_progress": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="job_id", fact="task done of changed_at"),
+    ),
+    "legal_holds": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id project_id session_id owner_id",
+            tenant_sealed="reason_sealed",
+            fact="owner_kind placed_at expires_at",
+        ),
+        why="as long as one is there nothing goes that it holds; it goes itself when it ends",
+    ),
+    "erasures": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT,
+        columns=_columns(
+            id="id actor_id then_arguments",
+            fact="reason actor_kind asked_at sessions counts then_task finished_at receipt",
+        ),
+        why="who erased how much and when; for the seven years of the audit log",
+    ),
+    "erasure_sessions": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(id="erasure_id session_id"),
+        why="what is still to be done: each row goes in the transaction that does it",
+    ),
+    "erasure_ledger": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT,
+        columns=_columns(id="subject", fact="kind erased_at"),
+        why="so that no backup brings back what was erased; random ids that lead nowhere; for seven years",
+    ),
+    "project_deletions": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.KEPT,
+        columns=_columns(
+            id="project_id actor_id project_stub",
+            fact="actor_kind asked_at sessions counts keys_shredded_at wiped_at receipt",
+        ),
+        why="who deleted what and when; for the seven years of the audit log. The stub goes when the wiping is done",
+    ),
+    # -------------------------------------------------------------------------------------------- requests of callers
+    "dsar_contacts": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(tenant_sealed="contact_sealed")
+    ),
+    "dsar_cases": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.KEPT,
+        columns=_columns(
+            id="id project_id",
+            tenant_sealed="caller_sealed contact_sealed",
+            index="caller_index",
+            fact="wish origin state received_at due_at next_step next_step_at closed_at outcome receipt",
+        ),
+        why="a request has to be answered, and that it was has to be provable; once it is closed, nothing in it tells"
+        " whose it was",
+    ),
+    "dsar_intakes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id",
+            tenant_sealed="number_sealed contact_sealed",
+            index="number_index",
+            hash="code_hash",
+            fact="wish language state received_at code_ends_at wrong_guesses finished_at",
+        ),
+    ),
+    "dsar_codes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="id", index="number_index", fact="sent_at")
+    ),
+    "dsar_routes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="intake_id case_id customer_id", tenant_sealed="business_sealed", fact="outcome"),
+    ),
+})  # fmt: skip  # a table of rules, each with its columns close together
+
+OBJECTS: Final[Mapping[str, TableRule]] = MappingProxyType({
+    "recordings": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, columns=_columns(call_sealed="content"),
+        why="all versions of it",
+    ),
+    "ledger": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT, columns=_columns(id="content"),
+        why="the same random ids as erasure_ledger, where a restored database cannot overwrite them",
+    ),
+    "probe": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="content"),
+        why="shows at the start that the bucket is closed; removed at once",
+    ),
+})  # fmt: skip  # as above
+"""By the first part of an object's name."""
+
+
+class Reason(StrEnum):
+    """Why somebody's calls are erased."""
+
+    CALLER_ASKED = "caller_asked"
+    """GDPR Art. 17."""
+    MEMBER_ASKED = "member_asked"
+    """Somebody of the business, or the operator, wanted it."""
+    RESTORED = "restored"
+    """It had been erased before and came back with a backup."""
