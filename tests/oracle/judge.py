@@ -14,6 +14,7 @@ from sqlglot import exp
 from store.tables.catalogue import TABLES
 
 NAMES = frozenset(table.__table__.fullname for table in TABLES)  # type: ignore[attr-defined]
+_PLACES = (exp.From, exp.Join, exp.Lateral, exp.Update, exp.Delete)
 _BLOCKS = (exp.Select, exp.Update, exp.Delete, exp.Insert, exp.Merge)
 
 
@@ -113,7 +114,8 @@ def _block(node: exp.Expression) -> exp.Expression | None:
 
 
 def _sources(block: exp.Expression) -> set[str]:
-    return {table.alias_or_name for table in block.find_all(exp.Table, exp.Subquery) if _block(table) is block}
+    named = (one for one in block.find_all(exp.Table, exp.Subquery) if isinstance(one.parent, _PLACES))
+    return {one.alias_or_name for one in named if _block(one) is block}
 
 
 def _ties(block: exp.Expression, *, only_one: bool) -> Iterator[tuple[str, exp.Expression]]:

@@ -20,6 +20,7 @@ _BOUND = [
     "SELECT * FROM sessions s LEFT JOIN turns t ON t.tenant_id = s.tenant_id WHERE s.tenant_id = %(t)s",
     "SELECT (SELECT count(*) FROM turns t WHERE t.tenant_id = s.tenant_id) FROM sessions s WHERE s.tenant_id = %(t)s",
     "UPDATE sessions SET state = 'ended' WHERE tenant_id = :t AND id = :i",
+    "UPDATE turns SET role = '' WHERE tenant_id = :t AND session_id IN (SELECT id FROM sessions WHERE tenant_id = :t)",
     "WITH gone AS (DELETE FROM turns WHERE tenant_id = :t RETURNING session_id) SELECT count(*) FROM gone",
     "INSERT INTO keys.data_keys (tenant_id, session_id) VALUES (%(t)s, %(i)s) ON CONFLICT DO NOTHING",
     "INSERT INTO sessions (tenant_id, id) SELECT %(t)s, t.session_id FROM turns t WHERE t.tenant_id = %(t)s",
