@@ -206,6 +206,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             id="id project_id",
             tenant_sealed="caller_sealed contact_sealed",
             index="caller_index",
+            hash="erased_objects",
             fact="wish origin state received_at due_at next_step next_step_at closed_at outcome receipt",
         ),
         why="a request has to be answered, and that it was has to be provable; once it is closed, nothing in it tells"

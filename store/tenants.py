@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlmodel import select
 
 from store.engine import Platform
+from store.house import HOUSE
 from store.scope import TenantStore
 from store.tables.setup import TenantTable
 
@@ -34,6 +35,8 @@ async def find(store: TenantStore) -> Tenant | None:
 
 
 async def all_tenants(platform: Platform) -> tuple[Tenant, ...]:
-    """Every tenant, oldest first; for the operator's own command line."""
-    rows = await platform.rows("SELECT tenant_id, name, max_calls FROM tenants ORDER BY tenant_id")
+    """Every customer, oldest first; for the operator's own command line. The operator's own books are none."""
+    rows = await platform.rows(
+        "SELECT tenant_id, name, max_calls FROM tenants WHERE tenant_id <> :house ORDER BY tenant_id", house=HOUSE
+    )
     return tuple(Tenant(*row) for row in rows)

@@ -37,7 +37,8 @@ class DsarCaseTable(TenantRow, table=True):
     next_step_at: datetime | None = Field(default=None, sa_type=Timestamp)
     closed_at: datetime | None = Field(default=None, sa_type=Timestamp)
     outcome: str | None = None
-    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    erased_objects: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
 class DsarIntakeTable(TenantRow, table=True):

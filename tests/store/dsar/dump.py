@@ -1,0 +1,40 @@
+"""Everything that a database holds, as text."""
+
+from uuid import UUID
+
+import psycopg
+
+from policies.audit_tags import Tag
+from store import postgres
+from store.engine import Database
+from store.settings import StoreSettings
+
+
+def everything(settings: StoreSettings) -> str:
+    """Each row of each table, in whichever schema, as its superuser sees it."""
+    assert settings.database_url is not None
+    url = settings.database_url.replace(postgres.OWNER, postgres.SUPERUSER, 1)
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        return "\n".join(
+            str(row)
+            for (table,) in tables
+            for row in connection.execute(f"SELECT t::text FROM {table} t").fetchall()  # noqa: S608 - a catalogue's name
+        )
+
+
+async def mails_of(database: Database, tenant_id: UUID) -> list[tuple[str, str, str]]:
+    """Every mail that was queued for a tenant: to whom, subject, body; oldest first."""
+    import store.outbox
+
+    return [(to, subject, body) for tenant, to, subject, body, _ in store.outbox.MAILS if tenant == tenant_id]
+
+
+async def tags_of(database: Database, tenant_id: UUID) -> list[Tag]:
+    """What a tenant's audit log says was done, oldest first."""
+    import store.audit.log
+
+    return [tag for tenant, tag, *_ in store.audit.log.LEAVES if tenant == tenant_id]
