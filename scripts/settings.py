@@ -26,6 +26,7 @@ from scripts.values import (
     as_path,
     as_port,
     as_port_range,
+    as_sip_trunk,
     as_url,
     is_loopback,
     positive,
@@ -83,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sip_bind: str
     sip_port: int
     sip_tls_port: int
+    callout_trunk: str | None
     rtp_first_port: int
     rtp_last_port: int
     max_calls: int
@@ -157,6 +159,13 @@ TABLE: Final = (
     Setting("SIP_BIND", as_ip, "Address on which SIP and RTP listen.", "127.0.0.1"),
     Setting("SIP_PORT", as_port, "SIP over UDP and TCP.", "5060"),
     Setting("SIP_TLS_PORT", as_port, "SIP over TLS; opened when there is a certificate.", "5061"),
+    Setting(
+        "CALLOUT_TRUNK",
+        as_sip_trunk,
+        "Trunk by which the server itself rings numbers, with the number it rings as: to bring a caller the code that "
+        "proves a number. Such as `sip:+4930123456@trunk.example;transport=tls`; it must know this machine by its "
+        "address. Without it the operator brings codes by hand.",
+    ),
     Setting("RTP_PORTS", as_port_range, "UDP ports for sound, first to last.", "20000-20999"),
     Setting("MAX_CALLS", positive, "Calls at once on this machine; one more is refused with 503.", "40"),
     Setting("ADMIN_BIND", as_ip, "Address of the web admin.", "127.0.0.1"),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_TRUNK = re.compile(r"sips?:\+[0-9]{4,15}@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(;transport=(udp|tcp|tls))?")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 
 
@@ -65,6 +66,15 @@ def as_url(*schemes: str) -> Callable[[str], str]:
         return value
 
     return read
+
+
+def as_sip_trunk(value: str) -> str:
+    """A SIP address by which calls are placed, with the number that they are placed as."""
+    if not _TRUNK.fullmatch(value):
+        raise BadValueError(
+            "is no SIP address with a number", "Give one such as sip:+4930123456@trunk.example;transport=tls"
+        )
+    return value
 
 
 def as_ip(value: str) -> str:

@@ -18,8 +18,8 @@ from sqlmodel import col, delete, func, select, update
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
-from policies.dsar import CODE_DIGITS, CODE_LIFE, MOST_GUESSES, UNPROVEN_LIFE, Wish, may_send_code
-from policies.numbers import PhoneNumber
+from policies.dsar import CODE_DIGITS, CODE_LIFE, MOST_GUESSES, UNPROVEN_LIFE, Wish, may_be_rung, may_send_code
+from policies.numbers import PhoneNumber, parse_number
 from store import sessions
 from store.audit.log import record
 from store.dsar.contacts import read_address
@@ -109,7 +109,19 @@ async def take_in(
 
 
 async def ask_for_ring(house: TenantStore, intake_id: UUID) -> None:
-    """Have the number rung soon, by a job."""
+    """Have the number rung soon, by a job.
+
+    Raises:
+        NoIntakeError: The request waits for no code.
+        CodeRefusedError: It is a number that is not rung.
+    """
+    found = await find_intake(house, intake_id)
+    number = parse_number(found.number or "")
+    if found.state != "unproven" or number is None:
+        raise NoIntakeError(str(intake_id))
+    verdict = may_be_rung(number)
+    if not verdict:
+        raise CodeRefusedError(verdict.reason)
     await defer(house, RING_TASK, lock=str(intake_id), intake_id=str(intake_id))
 
 

@@ -62,14 +62,15 @@ async def search(
 ) -> FoundCalls:
     """Calls of a number in the tenant, or in one of its projects. Leaves the query in the audit log, not the number."""
     found = await page_of_calls(store, number, project_id=project_id, before=before, limit=limit)
+    known = bool(found.sessions)  # of somebody whom the tenant does not know, the log shall not know either
     await record(
         store,
         actor,
         Tag.DSAR_QUERIED,
         objects={} if project_id is None else {"project": str(project_id)},
         facts={"found": len(found.sessions), "more": found.more},
-        personal={"number": number.e164},
-        subject=await sessions.caller_index(store, number.e164),
+        personal={"number": number.e164} if known else None,
+        subject=await sessions.caller_index(store, number.e164) if known else None,
     )
     return found
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import psycopg
 
-from policies.audit_tags import Tag
 from store import postgres
+from store.audit import log as audit
 from store.engine import Database
 from store.settings import StoreSettings
 
@@ -33,8 +33,7 @@ async def mails_of(database: Database, tenant_id: UUID) -> list[tuple[str, str, 
     return [(to, subject, body) for tenant, to, subject, body, _ in store.outbox.MAILS if tenant == tenant_id]
 
 
-async def tags_of(database: Database, tenant_id: UUID) -> list[Tag]:
+async def tags_of(database: Database, tenant_id: UUID) -> list[str]:
     """What a tenant's audit log says was done, oldest first."""
-    import store.audit.log
-
-    return [tag for tenant, tag, *_ in store.audit.log.LEAVES if tenant == tenant_id]
+    async with database.tenant(tenant_id) as store:
+        return [entry.tag for entry in reversed(await audit.entries(store, limit=1000))]

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from policies.audit_tags import OPERATOR
+from policies.audit_tags import OPERATOR, Tag
 from store import projects, scenarios, sessions
+from store.audit import log as audit
 from store.blobs import FolderBlobs
 from store.dsar.search import NoNumberError, read_number, search
 from store.engine import Database
 from store.scenarios import Scenario
+from store.settings import StoreSettings
 from tests.database import Shop
 from tests.store.dsar.callers import Said, make_call
+from tests.store.dsar.dump import everything
 
 NUMBER = read_number("+49 30 23125999")
 
@@ -112,3 +115,21 @@ async def test_an_erased_call_is_nobodys(database: Database, tmp_path: Path, bak
         await store.keys.shred(store, session_id)
         assert await sessions.find_session(store, session_id) is not None
         assert (await search(store, NUMBER, actor=OPERATOR)).sessions == ()
+
+
+async def test_a_query_is_in_the_audit_log_and_the_number_is_not(
+    database: Database, tmp_path: Path, bakery: Shop, store_settings: StoreSettings
+) -> None:
+    """The log tells who may know what was asked for; the database holds the number nowhere in the clear."""
+    await make_call(database, FolderBlobs(tmp_path / "blobs"), bakery, Said(caller=NUMBER.e164, seconds=0))
+    async with database.tenant(bakery.tenant_id) as store:
+        await search(store, NUMBER, actor=OPERATOR, project_id=bakery.project_id)
+        await search(store, read_number("+49 30 23125998"), actor=OPERATOR)
+    async with database.tenant(bakery.tenant_id) as store:
+        unknown, known = await audit.entries(store, tag=Tag.DSAR_QUERIED)
+    assert (known.personal, known.facts["found"]) == ({"number": NUMBER.e164}, 1)
+    assert known.objects == {"project": str(bakery.project_id)}
+    assert (unknown.personal, unknown.erased, unknown.facts["found"]) == (None, False, 0)
+    dump = everything(store_settings)
+    assert NUMBER.e164[1:] not in dump
+    assert "23125998" not in dump
