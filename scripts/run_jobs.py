@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from scripts import dsar_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
@@ -58,8 +57,7 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
-        tasks = {**TASKS, **dsar_jobs.dsar_tasks(board.settings.callout_trunk)}
-        worker = JobWorker(stored, database, blobs, tasks=tasks, periodic=(*PERIODIC, *dsar_jobs.PERIODIC))
+        worker = JobWorker(stored, database, blobs, tasks=TASKS, periodic=PERIODIC)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")
             group.create_task(_publish_figures(worker), name="figures")
