@@ -36,6 +36,8 @@ class Holds(StrEnum):
     """Sealed under the call's data key: lost, also in backups, once that is shredded."""
     TENANT_SEALED = "tenant_sealed"
     """Sealed under a key of the tenant, and gone when its own purpose is."""
+    PERSON_SEALED = "person_sealed"
+    """Sealed under a key of the one person it is about: lost once that is deleted."""
     WRAPPED_KEY = "wrapped_key"
     """A key, wrapped by the one above it."""
     INDEX = "index"
@@ -195,6 +197,32 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             fact="actor_kind asked_at sessions counts keys_shredded_at wiped_at receipt",
         ),
         why="who deleted what and when; for the seven years of the audit log. The stub goes when the wiping is done",
+    ),
+    # -------------------------------------------------------------------------------------------------- the audit log
+    "audit_heads": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size", hash="edge")
+    ),
+    "audit_leaves": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT,
+        columns=_columns(id="idx actor_id", hash="leaf_hash", fact="leaf at tag actor_kind"),
+        why="who did what and when, for seven years; ids only, and of persons a commitment that leads nowhere once its"
+        " opening is gone",
+    ),
+    "audit_personal": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="idx", index="subject", person_sealed="sealed"),
+        why="goes when the last call of the person goes",
+    ),
+    "audit_checkpoints": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size note made_at", hash="root")
+    ),
+    "audit_anchors": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size kind proof made_at")
+    ),
+    "keys.subject_keys": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(index="subject", wrapped_key="wrapped", fact="created_at"),
+        why="goes with the last call of the person",
     ),
     # -------------------------------------------------------------------------------------------- requests of callers
     "dsar_contacts": TableRule(

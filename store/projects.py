@@ -1,6 +1,7 @@
 """Projects: one receptionist each, with the rules that hold for all its calls."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -28,6 +29,10 @@ class Project:
     """How long recordings are kept; 0: nothing is ever recorded."""
     transcript_days: int
     """How long transcripts and session data are kept; 0: nothing is ever written down."""
+    retention_basis: str | None = None
+    """The law that asks this business to keep calls for more than a year."""
+    deletion_asked_at: datetime | None = None
+    """Since when it is being deleted and its numbers answer no calls; see `store.erasure.projects`."""
 
 
 async def create(
@@ -80,4 +85,6 @@ def _project(row: ProjectTable) -> Project:
         row.time_zone,
         row.recording_days,
         row.transcript_days,
+        row.retention_basis,
+        row.deletion_asked_at,
     )

@@ -19,6 +19,7 @@ from policies.erasure import TABLES as RULES
 from policies.erasure import Fate
 from policies.retention import proof_kept_until
 from store import jobs
+from store.audit.log import forget
 from store.blobs import Blobs
 from store.engine import Database
 from store.recordings import blob_name
@@ -49,8 +50,8 @@ def _linked(fate: Fate) -> Mapping[str, tuple[type[TenantRow], str]]:
     found = {}
     for table in TABLES:
         name = table.__table__.fullname  # type: ignore[attr-defined]  # set by SQLModel's metaclass
-        rule = RULES[name]
-        if rule.call is fate and rule.link is not None:
+        rule = RULES.get(name)  # a test fails where one is missing; a server should not
+        if rule is not None and rule.call is fate and rule.link is not None:
             found[name] = (table, rule.link)
     return dict(sorted(found.items(), key=lambda item: item[0] == "sessions"))
 
@@ -103,12 +104,26 @@ async def _erase_rows(store: TenantStore, session_ids: Sequence[UUID]) -> Mappin
         .order_by(col(SessionTable.id))
         .with_for_update()
     )
+    callers = await store.all(
+        select(SessionTable.caller_index)
+        .where(col(SessionTable.id).in_(session_ids), col(SessionTable.caller_index).is_not(None))
+        .distinct()
+    )
     gone: Counter[str] = Counter()
     gone["consent_proofs"] = await _keep_proofs(store, session_ids)
     gone["usage_events"] = len(await store.fixed(_CUT_OFF_USAGE, ids=list(session_ids)))
     for name, (table, link) in _DELETED.items():
         gone[name] += await store.change(delete(table).where(getattr(table, link).in_(session_ids)))
+    gone["audit_personal"] = await _forget_callers(store, [caller for caller in callers if caller is not None])
     return {name: count for name, count in gone.items() if count}
+
+
+async def _forget_callers(store: TenantStore, callers: Sequence[bytes]) -> int:
+    """What the audit log knows of callers of whom no call is left; how many of its leaves knew something."""
+    there = set(
+        await store.all(select(SessionTable.caller_index).where(col(SessionTable.caller_index).in_(callers)).distinct())
+    )
+    return sum([await forget(store, caller) for caller in callers if caller not in there])
 
 
 async def _keep_proofs(store: TenantStore, session_ids: Sequence[UUID]) -> int:

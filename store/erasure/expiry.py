@@ -123,8 +123,10 @@ async def set_retention(
         Tag.RETENTION_CHANGED,
         objects={"project": str(project_id)},
         facts={
-            "recording_days": [project.recording_days, wishes.recording_days],
-            "transcript_days": [project.transcript_days, wishes.transcript_days],
+            "recording_days": wishes.recording_days,
+            "recording_days_before": project.recording_days,
+            "transcript_days": wishes.transcript_days,
+            "transcript_days_before": project.transcript_days,
             "has_legal_basis": bool((wishes.legal_basis or "").strip()),
         },
     )
@@ -159,8 +161,7 @@ async def expire(
         gone += went
         if went:
             async with database.tenant(tenant_id) as store:
-                facts = {"counts": {name: count for name, count in went.items() if count}}
-                await record(store, _ACTOR, Tag.RETENTION_RAN, objects={"project": str(project.id)}, facts=facts)
+                await record(store, _ACTOR, Tag.RETENTION_RAN, objects={"project": str(project.id)}, facts=dict(went))
     async with database.tenant(tenant_id) as store:
         gone += await _expire_books(store, blobs, now, usage_limit(seller_country, now))
     gone["orphans"] = await sweep_orphans(database, blobs, tenant_id)

@@ -220,7 +220,7 @@ async def _finish(store: TenantStore, project_id: UUID, now: datetime) -> None:
         actor,
         Tag.PROJECT_WIPED,
         objects=_objects(project_id),
-        facts={"sessions": row.sessions, "counts": dict(counts)},
+        facts=counts,
     )
     receipt = await sign_receipt(
         store,
@@ -243,12 +243,11 @@ async def _finish(store: TenantStore, project_id: UUID, now: datetime) -> None:
 
 def _of_project() -> Sequence[type[TenantRow]]:
     """Tables of a project's set-up, those that refer to others first. What refers to these goes along with them."""
+    wiped = {name for name, rule in RULES.items() if rule.project is Fate.DELETED and rule.link is None}
     return [
         table
         for table in reversed(TABLES)
-        if (rule := RULES[table.__table__.fullname]).project is Fate.DELETED  # type: ignore[attr-defined]  # SQLModel's metaclass sets it
-        and "project_id" in rule.columns
-        and rule.link is None
+        if table.__table__.fullname in wiped and hasattr(table, "project_id")  # type: ignore[attr-defined]  # SQLModel's metaclass sets it
     ]
 
 

@@ -180,7 +180,7 @@ async def _finish(store: TenantStore, erasure_id: UUID, now: datetime) -> Receip
         actor,
         Tag.SESSIONS_ERASED,
         objects={"erasure": str(erasure_id)},
-        facts={"reason": row.reason, "sessions": row.sessions, "step": "done", "counts": dict(row.counts)},
+        facts={"reason": row.reason, "sessions": row.sessions, "step": "done", **row.counts},
     )
     row.finished_at = now
     receipt = await sign_receipt(
