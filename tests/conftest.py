@@ -24,7 +24,8 @@ def vectors() -> Path:
 @pytest.fixture(scope="session")
 def oracle() -> Iterator[Oracle]:
     """Judges every statement on a tenant's table, in this process and in servers started with its path."""
-    with watching() as oracle:
+    with watching() as oracle, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", oracle.python_path)
         yield oracle
 
 

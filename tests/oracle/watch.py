@@ -89,9 +89,14 @@ class Oracle:
         for name in verdict.parameters - names:
             self._problems.append(f"%({name})s is not the transaction's tenant: {statement}")
 
+    @property
+    def told_bytes(self) -> int:
+        """How much servers have told so far."""
+        return self._told.stat().st_size
+
     def problems(self) -> list[str]:
         """What was found since the last time, also by servers."""
-        if self._told.stat().st_size > self._read:
+        if self.told_bytes > self._read:
             with self._told.open(encoding="utf-8") as told:
                 told.seek(self._read)
                 for line in told:

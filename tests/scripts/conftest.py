@@ -36,6 +36,11 @@ def until(condition: Callable[[], object], within_s: float = 20.0) -> None:
         time.sleep(0.01)
 
 
+def watched_path() -> str:
+    """The path of a program whose statements the oracle sees (`tests.oracle.watch`)."""
+    return os.environ["PYTHONPATH"]  # noqa: TID251  # set by the oracle's fixture
+
+
 class Server:
     """One server process and its home."""
 
@@ -61,7 +66,7 @@ class Server:
             return subprocess.Popen(
                 [sys.executable, "-P", "-m", "scripts.serve", *self.options],
                 cwd=ROOT,
-                env={**self.environment, "PYTHONPATH": str(ROOT)},
+                env={**self.environment, "PYTHONPATH": watched_path()},
                 stdout=log,
                 stderr=log,
             )
@@ -87,7 +92,7 @@ class Server:
         return subprocess.run(
             [sys.executable, "-P", "-c", "from scripts.cli import main; main()", *arguments],
             cwd=ROOT,
-            env={**self.environment, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+            env={**self.environment, "PYTHONPATH": watched_path(), "COLUMNS": "200"},
             capture_output=True,
             text=True,
             check=False,

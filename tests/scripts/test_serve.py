@@ -16,6 +16,7 @@ import pytest
 
 from scripts.ports import free_port, free_port_range
 from scripts.settings import read_settings
+from tests.oracle.watch import Oracle
 from tests.scripts.conftest import CANARIES, ROOT, RTP_PORTS, Server, served, until
 
 
@@ -154,6 +155,14 @@ def test_a_replaced_worker_takes_calls_within_100_ms(server: Server) -> None:
     os.kill(server.pid("worker-0"), signal.SIGKILL)
     until(lambda: server.text().count('"process_restarted"') > seen)
     assert time.monotonic() - began < 0.1
+
+
+def test_its_statements_are_watched(server: Server, oracle: Oracle) -> None:
+    """What a server and the command line ask the database reaches the oracle, which knows both from this process."""
+    before = oracle.told_bytes
+    assert server.cli("numbers", "list").returncode == 0
+    assert oracle.told_bytes > before > 0
+    assert oracle.problems() == []
 
 
 def test_numbers_scenarios_and_trunks_are_set_from_the_command_line(server: Server, tmp_path: Path) -> None:
