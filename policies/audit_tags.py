@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+ActorKind = Literal["user", "key", "operator", "system"]
+"""A person signed in, an API key, whoever has the machine's command line, or a job of the server itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who did it. Names and addresses stay out: they are looked up while they exist."""
 
-    kind: Literal["user", "key", "operator", "system"]
-    """A person signed in, an API key, whoever has the machine's command line, or a job of the server itself."""
+    kind: ActorKind
     id: str
     """Id of the user or key; the operator's account name is not kept, so "cli"; the name of the job."""
 
@@ -35,6 +37,7 @@ class Tag(StrEnum):
     CALL_RECORDING_PAUSED = "session:recording:paused"
     CALL_RECORDING_RESUMED = "session:recording:resumed"
     CALL_TRANSFERRED = "session:call:transferred"
+    CHECKPOINT_MADE = "platform:checkpoint:made"
     DSAR_CASE_CLOSED = "tenant:dsar_case:closed"
     DSAR_CASE_ESCALATED = "tenant:dsar_case:escalated"
     DSAR_CASE_OPENED = "tenant:dsar_case:opened"

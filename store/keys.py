@@ -13,11 +13,14 @@ from uuid import UUID
 from sqlmodel import col, delete, select
 
 from store.scope import TenantStore
-from store.sealing import SealBrokenError, Sealer, derive, framed, key_id
+from store.sealing import Columns, SealBrokenError, Sealer, derive, framed, key_id
 from store.tables.keys import DataKeyTable, TenantKeyTable
 
 _WRAPPING = "wrapping"
 _INDEX = "index"
+_COLUMNS = "columns"
+_SIGNING = "signing"
+_PURPOSES = (_WRAPPING, _INDEX, _COLUMNS)
 _INDEX_BYTES = 16
 
 
@@ -45,8 +48,11 @@ class KeyRing:
 
     async def new_tenant_keys(self, store: TenantStore) -> None:
         """Give the tenant its keys, unless it has them."""
+        await self._make(store, _PURPOSES)
+
+    async def _make(self, store: TenantStore, purposes: tuple[str, ...]) -> None:
         rows = []
-        for purpose in (_WRAPPING, _INDEX):
+        for purpose in purposes:
             if await self._find(store, purpose):
                 continue
             key = os.urandom(32)
@@ -67,22 +73,30 @@ class KeyRing:
         wrapping = await self._primary(store, _WRAPPING)
         return DataKey(key, Sealer(wrapping).seal(key, _data_key_place(store.tenant_id, session_id)))
 
+    async def signing_seed(self, server: TenantStore) -> bytes:
+        """32 bytes from which the server's signing keys are made, kept for as long as the server's own log."""
+        if not (kept := await self._find(server, _SIGNING)):
+            await self._make(server, (_SIGNING,))
+            kept = await self._find(server, _SIGNING)
+        return next(iter(kept.values()))
+
+    async def make_subject_key(self, store: TenantStore, subject: bytes) -> DataKey:
+        """A fresh key for a person's traces in the audit log, which the caller writes down."""
+        key = os.urandom(32)
+        wrapping = await self._primary(store, _WRAPPING)
+        return DataKey(key, Sealer(wrapping).seal(key, _subject_key_place(store.tenant_id, subject)))
+
+    async def unwrap_subject_key(self, store: TenantStore, subject: bytes, wrapped: bytes) -> bytes:
+        """The plain key of a person's traces. Raises `KeyShreddedError` when no key of this tenant opens it."""
+        return await self._unwrap(store, wrapped, _subject_key_place(store.tenant_id, subject))
+
     async def unwrap_data_key(self, store: TenantStore, session_id: UUID, wrapped: bytes) -> bytes:
         """The plain key, from its wrapped form as a journal's header carries it.
 
         Raises:
             KeyShreddedError: No key of this tenant opens it for this call.
         """
-        number = wrapped[1:5]
-        keys = await self._all(store, _WRAPPING)
-        if number not in keys:  # another process may have made a new one
-            keys = await self._find(store, _WRAPPING)
-        if number not in keys:
-            raise KeyShreddedError("no key of this tenant opens it")
-        try:
-            return Sealer(keys[number]).open(wrapped, _data_key_place(store.tenant_id, session_id))
-        except SealBrokenError as error:
-            raise KeyShreddedError("the wrapped key is not of this call") from error
+        return await self._unwrap(store, wrapped, _data_key_place(store.tenant_id, session_id))
 
     async def data_key(self, store: TenantStore, session_id: UUID) -> bytes:
         """The plain key of a call.
@@ -105,6 +119,11 @@ class KeyRing:
         statement = delete(DataKeyTable).where(col(DataKeyTable.session_id) == session_id)
         return await store.change(statement) > 0
 
+    async def tenant_columns(self, store: TenantStore) -> Columns:
+        """Seals and opens what is personal and belongs to no call, under a renewable key of the tenant."""
+        keys = await self._all(store, _COLUMNS)
+        return Columns(store.tenant_id, tuple(keys.values()))
+
     async def blind_index(self, store: TenantStore, column: str, value: str) -> bytes:
         """16 bytes by which equal values of one tenant find each other, and by which nobody without the key can guess.
 
@@ -112,6 +131,18 @@ class KeyRing:
         """
         key = await self._primary(store, _INDEX)
         return hmac.digest(derive(key, f"aitelier blind index {column} v1"), value.encode(), "sha256")[:_INDEX_BYTES]
+
+    async def _unwrap(self, store: TenantStore, wrapped: bytes, place: bytes) -> bytes:
+        number = wrapped[1:5]
+        keys = await self._all(store, _WRAPPING)
+        if number not in keys:  # another process may have made a new one
+            keys = await self._find(store, _WRAPPING)
+        if number not in keys:
+            raise KeyShreddedError("no key of this tenant opens it")
+        try:
+            return Sealer(keys[number]).open(wrapped, place)
+        except SealBrokenError as error:
+            raise KeyShreddedError("the wrapped key does not belong here") from error
 
     async def _primary(self, store: TenantStore, purpose: str) -> bytes:
         return next(iter((await self._all(store, purpose)).values()))
@@ -144,3 +175,7 @@ def _tenant_key_place(tenant_id: UUID, purpose: str, number: bytes) -> bytes:
 
 def _data_key_place(tenant_id: UUID, session_id: UUID) -> bytes:
     return framed(b"aitelier data key v1", str(tenant_id).encode(), str(session_id).encode())
+
+
+def _subject_key_place(tenant_id: UUID, subject: bytes) -> bytes:
+    return framed(b"aitelier subject key v1", str(tenant_id).encode(), subject)

@@ -6,6 +6,7 @@ associated data opens it. A value moved to another tenant, table, column or row 
 
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -83,24 +84,34 @@ class Sealer:
             raise SealBrokenError("the value does not authenticate in its place") from error
 
 
-class CallColumns:
-    """Seals the personal columns of one call, all under the call's data key, so that deleting the key shreds them."""
+class Columns:
+    """Seals personal columns under one of several keys, each value bound to its place."""
 
-    def __init__(self, data_key: bytes, tenant_id: object) -> None:
-        self._sealer = Sealer(derive(data_key, "aitelier columns v1"))
+    def __init__(self, tenant_id: object, keys: Sequence[bytes]) -> None:
+        """The first key seals; each of them opens what it sealed."""
+        self._sealers = [Sealer(derive(key, "aitelier columns v1")) for key in keys]
         self._tenant_id = str(tenant_id)
 
     def seal(self, text: str, table: str, column: str, *row: object) -> bytes:
         """`text` for this column of this row; `row` is the primary key without the tenant."""
-        return self._sealer.seal(text.encode(), self._place(table, column, row))
+        return self._sealers[0].seal(text.encode(), self._place(table, column, row))
 
     def open(self, sealed: bytes, table: str, column: str, *row: object) -> str:
         """The text of this column of this row.
 
         Raises:
-            SealBrokenError: It was altered or belongs elsewhere.
+            SealBrokenError: It was altered, belongs elsewhere, or its key is gone.
         """
-        return self._sealer.open(sealed, self._place(table, column, row)).decode()
+        number = sealed[1:_PREFIX_BYTES]
+        sealer = next((sealer for sealer in self._sealers if sealer.key_id == number), self._sealers[0])
+        return sealer.open(sealed, self._place(table, column, row)).decode()
 
     def _place(self, table: str, column: str, row: tuple[object, ...]) -> bytes:
         return Place(self._tenant_id, table, column, "/".join(str(part) for part in row)).associated_data
+
+
+class CallColumns(Columns):
+    """Columns of one call, all under the call's data key, so that deleting the key shreds them."""
+
+    def __init__(self, data_key: bytes, tenant_id: object) -> None:
+        super().__init__(tenant_id, (data_key,))

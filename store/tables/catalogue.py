@@ -1,5 +1,13 @@
 """All tables in one list: what the guard scopes, the manifest of erasure covers, and the tests walk through."""
 
+from store.tables.audit import (
+    AuditAnchorTable,
+    AuditCheckpointTable,
+    AuditHeadTable,
+    AuditLeafTable,
+    AuditPersonalTable,
+    SubjectKeyTable,
+)
 from store.tables.base import TenantRow
 from store.tables.calls import (
     ConsentEventTable,
@@ -67,4 +75,10 @@ TABLES: tuple[type[TenantRow], ...] = (
     ErasureLedgerTable,
     ProjectDeletionTable,
     ConsentProofTable,
+    AuditHeadTable,
+    AuditLeafTable,
+    AuditPersonalTable,
+    AuditCheckpointTable,
+    AuditAnchorTable,
+    SubjectKeyTable,
 )

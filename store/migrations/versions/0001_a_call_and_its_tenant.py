@@ -201,7 +201,7 @@ CREATE SCHEMA keys;
 
 CREATE TABLE keys.tenant_keys (
     tenant_id  uuid NOT NULL,
-    purpose    text NOT NULL CHECK (purpose IN ('wrapping', 'index')),
+    purpose    text NOT NULL CHECK (purpose IN ('wrapping', 'index', 'columns', 'signing')),
     key_id     bytea NOT NULL CHECK (length(key_id) = 4),
     state      text NOT NULL CHECK (state IN ('primary', 'decrypt_only')),
     wrapped    bytea NOT NULL,

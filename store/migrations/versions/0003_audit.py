@@ -1,11 +1,118 @@
-"""The audit log."""
+"""The audit log.
+
+Nobody but the owner can change or remove a leaf: the app may add and read. After seven years a leaf's text may go, by
+way of one function that looks at its age itself; its hash stays, and with it every proof.
+"""
+
+from alembic import op
+
+from store.migrations.isolation import isolate, show
 
 revision = "0003"
 down_revision = "0002"
 
+LOG = """
+CREATE TABLE audit_heads (
+    tenant_id uuid PRIMARY KEY,
+    size      bigint NOT NULL CHECK (size >= 0),
+    edge      bytea NOT NULL
+);
+
+CREATE TABLE audit_leaves (
+    tenant_id  uuid NOT NULL,
+    idx        bigint NOT NULL CHECK (idx >= 0),
+    leaf_hash  bytea NOT NULL CHECK (length(leaf_hash) = 32),
+    leaf       text,
+    at         timestamptz NOT NULL,
+    tag        text NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id   text NOT NULL,
+    PRIMARY KEY (tenant_id, idx),
+    FOREIGN KEY (tenant_id) REFERENCES audit_heads (tenant_id)
+);
+CREATE INDEX ON audit_leaves (tenant_id, tag, idx);
+
+CREATE TABLE audit_personal (
+    tenant_id uuid NOT NULL,
+    idx       bigint NOT NULL,
+    subject   bytea NOT NULL,
+    sealed    bytea NOT NULL,
+    PRIMARY KEY (tenant_id, idx),
+    FOREIGN KEY (tenant_id, idx) REFERENCES audit_leaves (tenant_id, idx)
+);
+CREATE INDEX ON audit_personal (tenant_id, subject);
+
+CREATE TABLE audit_checkpoints (
+    tenant_id uuid NOT NULL,
+    size      bigint NOT NULL CHECK (size > 0),
+    root      bytea NOT NULL CHECK (length(root) = 32),
+    note      text NOT NULL,
+    made_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, size),
+    FOREIGN KEY (tenant_id) REFERENCES audit_heads (tenant_id)
+);
+
+CREATE TABLE audit_anchors (
+    tenant_id uuid NOT NULL,
+    size      bigint NOT NULL,
+    kind      text NOT NULL,
+    proof     bytea,
+    made_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, size, kind),
+    FOREIGN KEY (tenant_id, size) REFERENCES audit_checkpoints (tenant_id, size)
+);
+
+CREATE TABLE keys.subject_keys (
+    tenant_id  uuid NOT NULL,
+    subject    bytea NOT NULL,
+    wrapped    bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, subject)
+);
+"""
+
+# What was written stays written. The trigger stands before the owner, too, who could take it away, but not in silence.
+APPEND_ONLY = """
+CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.leaf IS NULL AND OLD.at < now() - interval '7 years'
+       AND (NEW.tenant_id, NEW.idx, NEW.leaf_hash, NEW.at, NEW.tag, NEW.actor_kind, NEW.actor_id)
+         = (OLD.tenant_id, OLD.idx, OLD.leaf_hash, OLD.at, OLD.tag, OLD.actor_kind, OLD.actor_id) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the audit log is only ever added to';
+END $$;
+CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit_leaves FOR EACH ROW EXECUTE FUNCTION audit_stays();
+CREATE FUNCTION audit_checkpoint_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a checkpoint is never changed';
+END $$;
+CREATE TRIGGER audit_checkpoint_stays BEFORE UPDATE OR DELETE ON audit_checkpoints
+    FOR EACH ROW EXECUTE FUNCTION audit_checkpoint_stays();
+REVOKE UPDATE, DELETE ON audit_leaves, audit_checkpoints FROM aitelier_app;
+GRANT UPDATE (leaf) ON audit_leaves TO aitelier_app;
+REVOKE DELETE ON audit_heads FROM aitelier_app;
+"""
+
+TABLES = (
+    "audit_heads",
+    "audit_leaves",
+    "audit_personal",
+    "audit_checkpoints",
+    "audit_anchors",
+    "keys.subject_keys",
+)
+
 
 def upgrade() -> None:
     """Make it."""
+    run = op.get_bind().exec_driver_sql
+    run(LOG)
+    for table in TABLES:
+        isolate(table)
+    run(APPEND_ONLY)
+    for table in ("audit_heads", "audit_checkpoints"):
+        show(table, "aitelier_jobs", "tenant_id", "size")
 
 
 def downgrade() -> None:

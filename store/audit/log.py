@@ -1,0 +1,239 @@
+"""Writing and reading a tenant's audit log.
+
+A leaf is the canonical JSON (RFC 8785) of one act. It is written in the transaction of the act it tells of, so there is
+no act without its leaf and no leaf without its act. Nothing in a leaf is about a person: what is goes in as a
+commitment, whose opening lies sealed under a key of that person, and ends with it.
+"""
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import rfc8785
+from sqlmodel import col, delete, select
+
+from policies.audit_tags import Actor, ActorKind, Tag
+from policies.merkle import Edge, leaf_hash
+from store.keys import KeyShreddedError
+from store.scope import TenantStore
+from store.sealing import SealBrokenError, Sealer, framed
+from store.tables.audit import AuditHeadTable, AuditLeafTable, AuditPersonalTable, SubjectKeyTable
+
+JsonValue = str | int | bool | None | list[str]
+"""What a leaf may say: no fractions, so that every language writes the same canonical JSON."""
+
+VERSION = 1
+_SALT_BYTES = 32
+_HEAD = "SELECT size, edge FROM audit_heads WHERE tenant_id = :tenant_id FOR UPDATE"
+_APPEND = """
+WITH head AS (
+    UPDATE audit_heads SET size = :idx + 1, edge = :edge WHERE tenant_id = :tenant_id
+)
+INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
+VALUES (:tenant_id, :idx, :leaf_hash, :leaf, :at, :tag, :actor_kind, :actor_id)
+"""
+
+
+class AuditDamagedError(Exception):
+    """The stored log contradicts itself: it was changed by other hands. Nothing more is written to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One act, as it can be shown."""
+
+    index: int
+    at: datetime
+    actor: Actor
+    tag: str
+    objects: Mapping[str, str]
+    facts: Mapping[str, JsonValue]
+    personal: Mapping[str, str] | None
+    """None where there was nothing personal, and once the person was erased."""
+    erased: bool
+    """There was something personal, and it is gone."""
+    pruned: bool
+    """Older than logs are kept: only its hash is left."""
+
+
+async def record(
+    store: TenantStore,
+    actor: Actor,
+    tag: Tag,
+    *,
+    objects: Mapping[str, str] | None = None,
+    facts: Mapping[str, JsonValue] | None = None,
+    personal: Mapping[str, str] | None = None,
+    subject: bytes | None = None,
+    at: datetime | None = None,
+) -> int:
+    """Write one act down, in the caller's transaction; its index in the tenant's log.
+
+    Args:
+        store: The transaction of the act.
+        actor: Who did it.
+        tag: Which act it was.
+        objects: Ids of what it was done to, by kind.
+        facts: What else is to be known, and says nothing about a person.
+        personal: What is about a person. Only a commitment to it goes into the log.
+        subject: Blind index of that person, by which their traces are erased (`forget`).
+        at: When; now, unless a simulation says otherwise.
+
+    Raises:
+        AuditDamagedError: The log was tampered with.
+    """
+    at = at or datetime.now(UTC)
+    leaf: dict[str, Any] = {
+        "v": VERSION,
+        "tenant": str(store.tenant_id),
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": {"kind": actor.kind, "id": actor.id},
+        "tag": str(tag),
+        "objects": dict(objects or {}),
+        "facts": dict(facts or {}),
+    }
+    opening = None
+    if personal:
+        salt = os.urandom(_SALT_BYTES)
+        leaf["personal"] = commitment(salt, personal)
+        opening = msgspec.json.encode({"salt": salt.hex(), "personal": dict(personal)})
+    text = rfc8785.dumps(leaf)
+    edge = await lock(store)
+    await store.fixed(
+        _APPEND,
+        idx=edge.size,
+        edge=edge.appended(leaf_hash(text)).packed(),
+        leaf_hash=leaf_hash(text),
+        leaf=text.decode(),
+        at=at,
+        tag=str(tag),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+    )
+    if opening is not None:
+        await _keep_opening(store, edge.size, subject or os.urandom(16), opening)
+    return edge.size
+
+
+def commitment(salt: bytes, personal: Mapping[str, str]) -> str:
+    """HMAC-SHA-256 over the canonical JSON, in hex: binds to the text, and tells nothing of it without the salt."""
+    return hmac.digest(salt, rfc8785.dumps(dict(personal)), "sha256").hex()
+
+
+async def forget(store: TenantStore, subject: bytes) -> int:
+    """Erase what the log knows of a person; how many leaves had something. The log stays verifiable."""
+    await store.change(delete(SubjectKeyTable).where(col(SubjectKeyTable.subject) == subject))
+    return await store.change(delete(AuditPersonalTable).where(col(AuditPersonalTable.subject) == subject))
+
+
+async def entries(
+    store: TenantStore,
+    *,
+    tag: str | None = None,
+    actor_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> tuple[Entry, ...]:
+    """Acts, newest first; at most `limit`. The next page begins `before` the last index of this one.
+
+    `tag` is a whole tag, or its beginning, such as "tenant:" or "session:recording:".
+    """
+    statement = select(AuditLeafTable)
+    if tag is not None:
+        statement = statement.where(col(AuditLeafTable.tag).startswith(tag, autoescape=True))
+    if actor_id is not None:
+        statement = statement.where(col(AuditLeafTable.actor_id) == actor_id)
+    if since is not None:
+        statement = statement.where(col(AuditLeafTable.at) >= since)
+    if until is not None:
+        statement = statement.where(col(AuditLeafTable.at) < until)
+    if before is not None:
+        statement = statement.where(col(AuditLeafTable.idx) < before)
+    rows = await store.all(statement.order_by(col(AuditLeafTable.idx).desc()).limit(limit))
+    openings = await openings_of(store, [row.idx for row in rows])
+    return tuple(_entry(row, openings.get(row.idx)) for row in rows)
+
+
+async def size_of(store: TenantStore) -> int:
+    """Leaves in the tenant's log."""
+    head = await store.first(select(AuditHeadTable))
+    return 0 if head is None else head.size
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a commitment stands for."""
+
+    salt: bytes
+    personal: Mapping[str, str]
+
+
+async def openings_of(store: TenantStore, indices: list[int]) -> dict[int, Opening]:
+    """What these leaves say about persons; those that were erased, and leaves that say nothing, are missing."""
+    rows = await store.all(select(AuditPersonalTable).where(col(AuditPersonalTable.idx).in_(indices)))
+    wrapped = {
+        row.subject: row.wrapped
+        for row in await store.all(
+            select(SubjectKeyTable).where(col(SubjectKeyTable.subject).in_({row.subject for row in rows}))
+        )
+    }
+    found = {}
+    for row in rows:
+        if row.subject in wrapped:
+            try:
+                key = await store.keys.unwrap_subject_key(store, row.subject, wrapped[row.subject])
+                plain = msgspec.json.decode(Sealer(key).open(row.sealed, _place(store, row.idx)))
+            except (KeyShreddedError, SealBrokenError):
+                continue
+            found[row.idx] = Opening(bytes.fromhex(plain["salt"]), plain["personal"])
+    return found
+
+
+async def lock(store: TenantStore) -> Edge:
+    """The tree's edge, with its row locked until the transaction ends, so that indices have no gaps."""
+    rows = await store.fixed(_HEAD)
+    if not rows:
+        await store.put(AuditHeadTable, [{"size": 0, "edge": b""}])
+        rows = await store.fixed(_HEAD)
+    size, edge = rows[0]
+    try:
+        return Edge.unpacked(size, bytes(edge))
+    except ValueError as error:
+        raise AuditDamagedError("the edge of the log is not one of its size") from error
+
+
+async def _keep_opening(store: TenantStore, index: int, subject: bytes, opening: bytes) -> None:
+    row = await store.first(select(SubjectKeyTable).where(SubjectKeyTable.subject == subject))
+    if row is None:
+        made = await store.keys.make_subject_key(store, subject)
+        await store.put(SubjectKeyTable, [{"subject": subject, "wrapped": made.wrapped}])
+        key = made.key
+    else:
+        key = await store.keys.unwrap_subject_key(store, subject, row.wrapped)
+    sealed = Sealer(key).seal(opening, _place(store, index))
+    await store.put(AuditPersonalTable, [{"idx": index, "subject": subject, "sealed": sealed}])
+
+
+def _place(store: TenantStore, index: int) -> bytes:
+    return framed(b"aitelier audit opening v1", str(store.tenant_id).encode(), str(index).encode())
+
+
+def _entry(row: AuditLeafTable, opening: Opening | None) -> Entry:
+    leaf = {} if row.leaf is None else msgspec.json.decode(row.leaf)
+    return Entry(
+        index=row.idx,
+        at=row.at,
+        actor=Actor(msgspec.convert(row.actor_kind, ActorKind), row.actor_id),
+        tag=row.tag,
+        objects=leaf.get("objects", {}),
+        facts=leaf.get("facts", {}),
+        personal=None if opening is None else opening.personal,
+        erased="personal" in leaf and opening is None,
+        pruned=row.leaf is None,
+    )

@@ -1,0 +1,210 @@
+"""Verifying an exported audit log, offline: needs the file and the public key, and nothing of the server.
+
+See `store.audit` for the format.
+"""
+
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+
+from policies.merkle import Edge, inclusion_holds, leaf_hash
+from store.audit.notes import Checkpoint, Note, NoteError, VerifierKey
+
+FORMAT = "aitelier-audit/1"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found. `proven` only where nothing was."""
+
+    origin: str = ""
+    entries: int = 0
+    pruned: int = 0
+    """Entries of which only the hash is left, because they are older than logs are kept."""
+    checkpoints: int = 0
+    signed_by: set[str] = field(default_factory=set)
+    """Which kinds of key have signed the last checkpoint."""
+    openings: int = 0
+    """Personal details that were shown to be what the log committed to."""
+    erased: int = 0
+    """Commitments whose opening was not given: to people who were erased."""
+    in_server_log: bool = False
+    first_at: str | None = None
+    last_at: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the log is whole, unaltered and signed."""
+        return not self.problems
+
+
+def verify(
+    lines: Iterable[str],
+    keys: Sequence[VerifierKey],
+    *,
+    older: Sequence[str] = (),
+    server_keys: Sequence[VerifierKey] = (),
+) -> Report:
+    """Check every line of an export.
+
+    Args:
+        lines: The export.
+        keys: The public keys of this log that the verifier trusts, got another way than this file.
+        older: Signed notes of this log that the verifier kept: the export must continue each of them.
+        server_keys: The public keys of the server's own log, to check that it knows this one.
+    """
+    checking = _Checking(keys, server_keys, older)
+    for number, line in enumerate(lines, start=1):
+        try:
+            checking.take(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            checking.report.problems.append(f"line {number} is not of this format ({type(error).__name__})")
+            break
+    checking.end()
+    return checking.report
+
+
+class _Checking:
+    """One pass over an export."""
+
+    def __init__(self, keys: Sequence[VerifierKey], server_keys: Sequence[VerifierKey], older: Sequence[str]) -> None:
+        self.report = Report()
+        self._keys = keys
+        self._server_keys = server_keys
+        self._edge = Edge()
+        self._roots: dict[int, bytes] = {}
+        """Of the trees of those sizes that a checkpoint speaks of, or may."""
+        self._claimed = -1
+        self._commitments: dict[int, str] = {}
+        self._last: Checkpoint | None = None
+        self._older = [note for text in older if (note := self._signed(text, "the older checkpoint"))]
+        self._wanted = {checkpoint.size for checkpoint in self._older}
+
+    def take(self, line: dict[str, Any]) -> None:
+        match next(iter(line)):
+            case "format":
+                self._head(line)
+            case "leaf":
+                self._leaf(line["leaf"])
+            case "pruned":
+                self.report.pruned += 1
+                self._append(bytes.fromhex(line["pruned"]))
+            case "checkpoint":
+                self._checkpoint(line["checkpoint"])
+            case "personal":
+                self._opening(line["personal"])
+            case "server":
+                self._server(line["server"])
+            case kind:
+                self._problem(f"a line of the unknown kind {kind!r}")
+
+    def _problem(self, text: str) -> None:
+        self.report.problems.append(text)
+
+    def _head(self, head: dict[str, Any]) -> None:
+        if head["format"] != FORMAT:
+            self._problem(f"this is {head['format']!r}, and {FORMAT!r} is understood")
+        self.report.origin, self._claimed = head["origin"], head["size"]
+        self._wanted |= set(head["checkpoints"])
+
+    def _leaf(self, text: str) -> None:
+        index = self._edge.size
+        leaf = json.loads(text)
+        if rfc8785.dumps(leaf).decode() != text:
+            self._problem(f"entry {index} is not in canonical form")
+        if f"aitelier/{leaf['tenant']}" != self.report.origin:
+            self._problem(f"entry {index} is of another log")
+        at = datetime.fromisoformat(leaf["at"]).isoformat(timespec="microseconds")
+        self.report.first_at = self.report.first_at or at
+        self.report.last_at = at
+        if "personal" in leaf:
+            self._commitments[index] = leaf["personal"]
+        self._append(leaf_hash(text.encode()))
+
+    def _append(self, hashed: bytes) -> None:
+        self._edge = self._edge.appended(hashed)
+        self.report.entries += 1
+        if self._edge.size in self._wanted:
+            self._roots[self._edge.size] = self._edge.root
+
+    def _checkpoint(self, text: str) -> None:
+        found = self._signed(text, "the checkpoint")
+        if found is None:
+            return
+        if found.origin != self.report.origin or self._roots.get(found.size) != found.root:
+            self._problem(f"the checkpoint of {found.size} entries is of another log: an entry was changed")
+            return
+        self.report.checkpoints += 1
+        self._last = found
+
+    def _opening(self, opening: dict[str, Any]) -> None:
+        index = opening["index"]
+        salt = bytes.fromhex(opening["salt"])
+        expected = hmac.digest(salt, rfc8785.dumps(opening["personal"]), "sha256").hex()
+        if not hmac.compare_digest(self._commitments.pop(index, ""), expected):
+            self._problem(f"what is said about a person at entry {index} is not what was written")
+            return
+        self.report.openings += 1
+
+    def _server(self, server: dict[str, Any]) -> None:
+        """The server's own log has an entry of our last checkpoint."""
+        if not self._server_keys:
+            return
+        try:
+            note = Note.parsed(server["checkpoint"])
+            signed = note.signed_by(self._server_keys)
+        except NoteError as error:
+            self._problem(f"the server's checkpoint: {error}")
+            return
+        entry, tree = json.loads(server["leaf"]), note.checkpoint
+        said = (f"aitelier/{entry['objects']['tenant']}", entry["facts"]["size"], entry["facts"]["root"])
+        holds = inclusion_holds(
+            index=server["index"],
+            size=tree.size,
+            leaf=leaf_hash(server["leaf"].encode()),
+            proof=[bytes.fromhex(part) for part in server["proof"]],
+            root=tree.root,
+        )
+        if not signed or not holds or self._last is None:
+            self._problem("the server's own log does not know this one")
+        elif said != (self._last.origin, self._last.size, self._last.root.hex()):
+            self._problem("the server's own log knows another version of this one")
+        else:
+            self.report.in_server_log = True
+
+    def _signed(self, text: str, what: str) -> Checkpoint | None:
+        try:
+            note = Note.parsed(text)
+            signers = note.signed_by(self._keys)
+        except NoteError as error:
+            self._problem(f"{what}: {error}")
+            return None
+        if not signers:
+            self._problem(f"{what} of {note.checkpoint.size} entries is not signed by the given key")
+            return None
+        self.report.signed_by = {_KINDS[key.kind] for key in signers}
+        return note.checkpoint
+
+    def end(self) -> None:
+        """What can be said once everything was read."""
+        self.report.erased = len(self._commitments)
+        for older in self._older:
+            if older.origin != self.report.origin:
+                self._problem("the older checkpoint is one of another log")
+            elif self._roots.get(older.size) != older.root:
+                self._problem(f"the first {older.size} entries are not what they were")
+        if not self.report.origin:
+            self._problem("this is no exported audit log")
+        if self._claimed != self._edge.size:
+            self._problem(f"{self._claimed} entries were announced, and {self._edge.size} are there")
+        if self._last is None or self._last.size != self._edge.size:
+            self._problem("no signed checkpoint covers the last entries")
+
+
+_KINDS = {0x01: "Ed25519", 0x06: "ML-DSA-44"}
