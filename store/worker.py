@@ -130,7 +130,8 @@ class JobWorker:
             await self._rescue(queue)
             tries = -1
             while tries != (tries := self._done.total() + self._failed.total()):  # a job may have waited for a lock
-                await queue.run_worker_async(wait=False, **self._options())
+                # Without a limit: here the end of the work is waited for, however long a job takes.
+            await queue.run_worker_async(wait=False, **(self._options() | {"shutdown_graceful_timeout": None}))
 
     async def _serve(self, queue: procrastinate.App) -> None:
         async with asyncio.TaskGroup() as group:
