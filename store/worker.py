@@ -131,7 +131,7 @@ class JobWorker:
             tries = -1
             while tries != (tries := self._done.total() + self._failed.total()):  # a job may have waited for a lock
                 # Without a limit: here the end of the work is waited for, however long a job takes.
-            await queue.run_worker_async(wait=False, **(self._options() | {"shutdown_graceful_timeout": None}))
+                await queue.run_worker_async(wait=False, **(self._options() | {"shutdown_graceful_timeout": None}))
 
     async def _serve(self, queue: procrastinate.App) -> None:
         async with asyncio.TaskGroup() as group:
