@@ -1,7 +1,7 @@
 """Checkpoints: what a tenant's log was at a moment, signed, and written into the server's own log.
 
-The server's own log has no tenant: it is the log of the tenant without a name (the nil UUID), and each checkpoint of
-each tenant is an entry of it. So no tenant's log can vanish, or be shown in two versions, without that log telling.
+The server's own log is that of the operator's books (`store.house`), and each checkpoint of each tenant is an entry of
+it. So no tenant's log can vanish, or be shown in two versions, without that log telling.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from policies.merkle import Edge
 from store.audit.log import lock, record
 from store.audit.notes import Checkpoint, Signer, VerifierKey
 from store.engine import Database
+from store.house import HOUSE, open_house
 from store.scope import TenantStore
 from store.tables.audit import AuditCheckpointTable, AuditHeadTable
 
-SERVER = UUID(int=0)
-"""Whose log all checkpoints are written to."""
 _AUDITOR = Actor("system", "audit")
 
 
@@ -40,7 +39,7 @@ def origin_of(tenant_id: UUID) -> str:
 
 async def signer_of(database: Database, tenant_id: UUID) -> Signer:
     """The server's keys for signing this tenant's log; made when they are first needed."""
-    async with database.tenant(SERVER) as store:
+    async with open_house(database) as store:
         await lock(store)  # two processes that need it first agree on one
         seed = await database.keys.signing_seed(store)
     return Signer(seed, origin_of(tenant_id))
@@ -63,8 +62,8 @@ async def checkpoint(database: Database, tenant_id: UUID, *, at: datetime | None
         if known is not None and known.size == head.size:
             return known
         edge = Edge.unpacked(head.size, head.edge)
-    if tenant_id != SERVER:  # first, so that no checkpoint is ever handed out that the server's own log does not know
-        async with database.tenant(SERVER) as store:
+    if tenant_id != HOUSE:  # first, so that no checkpoint is ever handed out that the server's own log does not know
+        async with open_house(database) as store:
             facts = {"size": edge.size, "root": edge.root.hex()}
             await record(store, _AUDITOR, Tag.CHECKPOINT_MADE, objects={"tenant": str(tenant_id)}, facts=facts)
     signed = signer.sign(Checkpoint(signer.name, edge.size, edge.root), int(at.timestamp()))
@@ -84,11 +83,11 @@ async def checkpoint_all(database: Database) -> int:
             )
         ]
     made = 0
-    for tenant_id in sorted(due, key=lambda found: found == SERVER):
-        if tenant_id != SERVER and await checkpoint(database, tenant_id) is not None:
+    for tenant_id in sorted(due, key=lambda found: found == HOUSE):
+        if tenant_id != HOUSE and await checkpoint(database, tenant_id) is not None:
             made += 1
     if made:
-        await checkpoint(database, SERVER)
+        await checkpoint(database, HOUSE)
     return made
 
 

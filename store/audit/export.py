@@ -13,10 +13,11 @@ from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, Tag
 from policies.merkle import inclusion_proof
-from store.audit.checkpoints import SERVER, SignedCheckpoint, all_checkpoints, checkpoint, origin_of
+from store.audit.checkpoints import SignedCheckpoint, all_checkpoints, checkpoint, origin_of
 from store.audit.log import openings_of, record
 from store.audit.verify import FORMAT
 from store.engine import Database
+from store.house import HOUSE
 from store.scope import TenantStore
 from store.tables.audit import AuditLeafTable, AuditPersonalTable
 
@@ -84,12 +85,12 @@ async def _leaves(store: TenantStore, start: int, stop: int) -> list[str]:
 
 async def server_proof(database: Database, tenant_id: UUID, made: SignedCheckpoint) -> ServerProof | None:
     """That the server's own log knows this checkpoint; None for the server's own log itself."""
-    if tenant_id == SERVER:
+    if tenant_id == HOUSE:
         return None
-    whole = await checkpoint(database, SERVER)
+    whole = await checkpoint(database, HOUSE)
     if whole is None:
         return None
-    async with database.tenant(SERVER) as store:
+    async with database.tenant(HOUSE) as store:
         hashes = await leaf_hashes(store, whole.size)
         rows = await store.all(
             select(AuditLeafTable)

@@ -29,6 +29,7 @@ from store.tables.keys import (
     DataKeyTable,
     TenantKeyTable,
 )
+from store.tables.registers import MailTable
 from store.tables.retention import (
     ConsentProofTable,
     ErasureLedgerTable,
@@ -81,4 +82,5 @@ TABLES: tuple[type[TenantRow], ...] = (
     AuditCheckpointTable,
     AuditAnchorTable,
     SubjectKeyTable,
+    MailTable,
 )

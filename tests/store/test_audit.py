@@ -17,6 +17,7 @@ from store.audit.log import record
 from store.audit.notes import Note, VerifierKey
 from store.audit.verify import Report, verify
 from store.engine import Database
+from store.house import HOUSE
 from store.settings import StoreSettings
 from store.tables.audit import AuditCheckpointTable, AuditLeafTable
 from tests.database import Shop
@@ -42,7 +43,7 @@ async def exported(database: Database, shop: Shop) -> Exported:
     return Exported(
         [line async for line in export.export(database, shop.tenant_id, actor=ANNA)],
         await checkpoints.public_keys(database, shop.tenant_id),
-        await checkpoints.public_keys(database, checkpoints.SERVER),
+        await checkpoints.public_keys(database, HOUSE),
     )
 
 
@@ -188,12 +189,12 @@ async def test_hourly_checkpoints_are_of_what_has_grown(database: Database, bake
     assert await checkpoints.checkpoint_all(database) == 0
     await some_entries(database, florist, 1)
     assert await checkpoints.checkpoint_all(database) == 1
-    async with database.tenant(checkpoints.SERVER) as store:
+    async with database.tenant(HOUSE) as store:
         assert await log.size_of(store) == 3
         newest = await checkpoints.latest(store)
         assert newest is not None
         assert newest.size == 3
-    server_keys = await checkpoints.public_keys(database, checkpoints.SERVER)
+    server_keys = await checkpoints.public_keys(database, HOUSE)
     assert len(Note.parsed(newest.note).signed_by(server_keys)) == 2
 
 

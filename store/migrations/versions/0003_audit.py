@@ -13,13 +13,13 @@ down_revision = "0002"
 
 LOG = """
 CREATE TABLE audit_heads (
-    tenant_id uuid PRIMARY KEY,
+    tenant_id uuid PRIMARY KEY REFERENCES tenants,
     size      bigint NOT NULL CHECK (size >= 0),
     edge      bytea NOT NULL
 );
 
 CREATE TABLE audit_leaves (
-    tenant_id  uuid NOT NULL,
+    tenant_id  uuid NOT NULL REFERENCES tenants,
     idx        bigint NOT NULL CHECK (idx >= 0),
     leaf_hash  bytea NOT NULL CHECK (length(leaf_hash) = 32),
     leaf       text,
@@ -27,8 +27,7 @@ CREATE TABLE audit_leaves (
     tag        text NOT NULL,
     actor_kind text NOT NULL,
     actor_id   text NOT NULL,
-    PRIMARY KEY (tenant_id, idx),
-    FOREIGN KEY (tenant_id) REFERENCES audit_heads (tenant_id)
+    PRIMARY KEY (tenant_id, idx)
 );
 CREATE INDEX ON audit_leaves (tenant_id, tag, idx);
 
@@ -43,13 +42,12 @@ CREATE TABLE audit_personal (
 CREATE INDEX ON audit_personal (tenant_id, subject);
 
 CREATE TABLE audit_checkpoints (
-    tenant_id uuid NOT NULL,
+    tenant_id uuid NOT NULL REFERENCES tenants,
     size      bigint NOT NULL CHECK (size > 0),
     root      bytea NOT NULL CHECK (length(root) = 32),
     note      text NOT NULL,
     made_at   timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant_id, size),
-    FOREIGN KEY (tenant_id) REFERENCES audit_heads (tenant_id)
+    PRIMARY KEY (tenant_id, size)
 );
 
 CREATE TABLE audit_anchors (
