@@ -58,6 +58,13 @@ def address(home: Path, role: str, database: str = postgres.DATABASE) -> str:
     return postgres.url(home, role, database).replace("+psycopg", "")
 
 
+def connected(settings: StoreSettings, home: Path, role: str) -> "psycopg.Connection[tuple[object, ...]]":
+    """A connection of this role to the database of `settings`, on the server of this home."""
+    assert settings.database_url
+    name = psycopg.conninfo.conninfo_to_dict(settings.database_url)["dbname"]
+    return psycopg.connect(address(home, role, str(name)))
+
+
 @pytest.fixture(scope="session")
 def database_home() -> Iterator[Path]:
     """The home of a running server whose own database is migrated and empty."""

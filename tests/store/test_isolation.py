@@ -1,118 +1,28 @@
 """The second and third wall: what PostgreSQL itself refuses, whatever the program asks for."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
-from sqlmodel import SQLModel
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import NullPool
 
 from store import postgres, sessions
 from store.engine import Database
-from store.roles import APP, JOBS, PLATFORM
+from store.guard import GuardedSession
+from store.roles import APP, JOBS, PLATFORM, urls_of
 from store.settings import StoreSettings
-from store.tables.catalogue import TABLES
-from tests.database import Shop, address
+from store.tables.setup import ProjectTable
+from tests.database import Shop, connected
+from tests.oracle.watch import Oracle
 
-_LIST_TABLES = """
-    SELECT n.nspname || '.' || c.relname, c.oid, c.relrowsecurity, c.relforcerowsecurity
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('public', 'keys') AND c.relname <> 'alembic_version'
-    ORDER BY 1
-"""
-
-
-def _as(settings: StoreSettings, home: Path, role: str) -> "psycopg.Connection[tuple[object, ...]]":
-    assert settings.database_url
-    name = psycopg.conninfo.conninfo_to_dict(settings.database_url)["dbname"]
-    return psycopg.connect(address(home, role, str(name)))
+_CORE = select(ProjectTable.__table__.c.tenant_id)  # type: ignore[attr-defined]
 
 
 def _bind(connection: "psycopg.Connection[tuple[object, ...]]", tenant_id: UUID) -> None:
     connection.execute("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
-
-
-def test_every_table_is_behind_the_walls(store_settings: StoreSettings, database_home: Path) -> None:
-    """Each table has `tenant_id` first in its key, forced row security and one policy that checks reads and writes."""
-    with _as(store_settings, database_home, postgres.OWNER) as connection:
-        tables = connection.execute(_LIST_TABLES).fetchall()
-        assert [name for name, *_ in tables] == sorted(
-            f"{table.__table__.schema or 'public'}.{table.__tablename__}" for table in TABLES
-        )
-        for name, oid, enabled, forced in tables:
-            assert (enabled, forced) == (True, True), name
-            key = connection.execute(
-                "SELECT a.attname FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid"
-                " AND a.attnum = k.conkey[1] WHERE k.conrelid = %s AND k.contype = 'p' AND a.attnotnull",
-                (oid,),
-            ).fetchone()
-            assert key == ("tenant_id",), name
-            policies = connection.execute(
-                "SELECT polname, polcmd, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)"
-                " FROM pg_policy WHERE polrelid = %s AND polname <> ALL (%s)",
-                (oid, [f"{role}_looks" for role in (PLATFORM, JOBS)]),
-            ).fetchall()
-            assert len(policies) == 1, name
-            _, command, roles, using, check = policies[0]
-            assert (command, roles) == ("*", [0]), name
-            assert (
-                using
-                == check
-                == ("(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)")
-            ), name
-
-
-def test_every_reference_carries_the_tenant(store_settings: StoreSettings, database_home: Path) -> None:
-    """Each foreign key starts with the tenant on both sides, so no row can point at another tenant's."""
-    with _as(store_settings, database_home, postgres.OWNER) as connection:
-        # The queue is no tenant's; what keeps tenants out of it is in test_jobs.py.
-        references = connection.execute(
-            "SELECT k.conrelid::regclass::text, k.conname, a.attname, f.attname, k.convalidated"
-            " FROM pg_constraint k"
-            " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]"
-            " JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]"
-            " WHERE k.contype = 'f' AND k.connamespace <> 'jobs'::regnamespace"
-        ).fetchall()
-        assert len(references) > 15
-        for table, name, ours, theirs, valid in references:
-            assert (ours, theirs, valid) == ("tenant_id", "tenant_id", True), (table, name)
-        without = connection.execute(
-            "SELECT c.relname FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
-            " AND c.relname NOT IN ('tenants', 'alembic_version')"
-            " AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f')"
-        ).fetchall()
-        assert without == []
-
-
-def test_the_roles_are_no_masters(store_settings: StoreSettings, database_home: Path) -> None:
-    """The program's roles own nothing, are no superusers, do not bypass row security and belong to no other role."""
-    with _as(store_settings, database_home, postgres.OWNER) as connection:
-        for role in (APP, PLATFORM, JOBS):
-            found = connection.execute(
-                "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication, rolcanlogin,"
-                " (SELECT count(*) FROM pg_class WHERE relowner = r.oid),"
-                " (SELECT count(*) FROM pg_auth_members WHERE member = r.oid) FROM pg_roles r WHERE rolname = %s",
-                (role,),
-            ).fetchone()
-            assert found == (False, False, False, False, False, True, 0, 0), role
-        owner = connection.execute(
-            "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-        assert owner == (False, False)
-
-
-def test_the_program_knows_the_same_columns(store_settings: StoreSettings, database_home: Path) -> None:
-    """The classes in `store.tables` and the migrated database have the same columns, and agree which may be empty."""
-    with _as(store_settings, database_home, postgres.OWNER) as connection:
-        for table in SQLModel.metadata.sorted_tables:
-            columns = dict(
-                connection.execute(
-                    "SELECT column_name, is_nullable = 'YES' FROM information_schema.columns"
-                    " WHERE table_schema = %s AND table_name = %s",
-                    (table.schema or "public", table.name),
-                ).fetchall()
-            )
-            assert columns == {column.name: bool(column.nullable) for column in table.columns}, table.name
 
 
 async def test_without_a_tenant_there_are_no_rows(
@@ -120,7 +30,7 @@ async def test_without_a_tenant_there_are_no_rows(
 ) -> None:
     """Neither the app role nor the owner sees a row before a tenant is set, nor after the transaction that set it."""
     for role in (APP, postgres.OWNER):
-        with _as(store_settings, database_home, role) as connection:
+        with connected(store_settings, database_home, role) as connection:
             assert connection.execute("SELECT count(*) FROM projects").fetchone() == (0,)
             _bind(connection, bakery.tenant_id)
             assert connection.execute("SELECT count(*) FROM projects").fetchone() == (1,)
@@ -132,7 +42,7 @@ async def test_a_tenant_sees_and_changes_only_its_own(
     store_settings: StoreSettings, database_home: Path, bakery: Shop, florist: Shop
 ) -> None:
     """Bound to one tenant, another's rows can be neither read, changed, deleted, made nor taken over."""
-    with _as(store_settings, database_home, APP) as connection:
+    with connected(store_settings, database_home, APP) as connection:
         _bind(connection, bakery.tenant_id)
         assert connection.execute("SELECT DISTINCT tenant_id FROM projects").fetchall() == [(bakery.tenant_id,)]
         foreign = (florist.tenant_id,)
@@ -151,7 +61,7 @@ async def test_a_reference_to_another_tenant_fails(
     store_settings: StoreSettings, database_home: Path, bakery: Shop, florist: Shop
 ) -> None:
     """A row of one tenant cannot refer to a row of another, though foreign keys look past row security."""
-    with _as(store_settings, database_home, APP) as connection:
+    with connected(store_settings, database_home, APP) as connection:
         _bind(connection, bakery.tenant_id)
         with pytest.raises(psycopg.errors.ForeignKeyViolation), connection.transaction():
             connection.execute(
@@ -164,7 +74,7 @@ async def test_the_platform_sees_what_routing_needs_and_no_more(
     store_settings: StoreSettings, database_home: Path, bakery: Shop, florist: Shop
 ) -> None:
     """The platform role reads numbers of all tenants, and neither their labels nor any other table, nor writes."""
-    with _as(store_settings, database_home, PLATFORM) as connection:
+    with connected(store_settings, database_home, PLATFORM) as connection:
         assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (2,)
         for statement in (
             "SELECT label FROM numbers",
@@ -200,3 +110,61 @@ async def test_another_tenants_call_is_not_found(database: Database, bakery: Sho
     async with database.tenant(bakery.tenant_id) as store:
         found = await sessions.list_sessions(store, caller="+493012345")
     assert [(call.id, call.caller, call.state) for call in found] == [(opened.id, "+493012345", "open")]
+
+
+async def test_the_jobs_role_sees_which_tenants_there_are_and_no_more(
+    store_settings: StoreSettings, database_home: Path, bakery: Shop, florist: Shop
+) -> None:
+    """The role of platform jobs reads tenants' ids, and neither their names nor any call, nor writes."""
+    with connected(store_settings, database_home, JOBS) as connection:
+        found = connection.execute("SELECT tenant_id FROM tenants ORDER BY 1").fetchall()
+        assert found == sorted([(bakery.tenant_id,), (florist.tenant_id,)])
+        for statement in (
+            "SELECT name FROM tenants",
+            "SELECT called FROM numbers",
+            "SELECT id FROM sessions",
+            "SELECT * FROM keys.data_keys",
+            "UPDATE tenants SET max_calls = 1",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+
+
+def _another_connection(session: GuardedSession) -> Iterator[object]:
+    with session.get_bind().engine.connect() as connection:
+        yield from connection.execute(_CORE).scalars()
+
+
+def _connection_of_the_transaction(session: GuardedSession) -> Iterator[object]:
+    yield from session.begin_nested().connection(None).execute(_CORE).scalars()
+
+
+def _connection_of_the_driver(session: GuardedSession) -> Iterator[object]:
+    connection = session.get_bind().engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(str(_CORE))
+        yield from (tenant_id for (tenant_id,) in cursor.fetchall())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("way", "sees"),
+    [(_another_connection, 0), (_connection_of_the_transaction, 1), (_connection_of_the_driver, 0)],
+)
+async def test_what_passes_the_guard_meets_row_security(
+    store_settings: StoreSettings,
+    bakery: Shop,
+    florist: Shop,
+    oracle: Oracle,
+    way: Callable[[GuardedSession], Iterator[object]],
+    sees: int,
+) -> None:
+    """Whoever digs a connection out of a session gets past the first wall, and sees no foreign row at the second."""
+    engine = create_engine(urls_of(store_settings).app, poolclass=NullPool)
+    with GuardedSession(tenant_id=bakery.tenant_id, bind=engine) as session:
+        session.scalars(select(ProjectTable)).all()
+        assert list(way(session)) == [bakery.tenant_id] * sees
+    engine.dispose()
+    oracle.problems()  # it has seen these statements, as it should
