@@ -75,6 +75,7 @@ class Tag(StrEnum):
     PROJECT_DELETION_ASKED = "project:project:deletion_asked"
     PROJECT_KEYS_SHREDDED = "project:keys:shredded"
     PROJECT_WIPED = "project:project:wiped"
+    RECEIPT_SIGNED = "tenant:receipt:signed"
     RECORDING_EXPORTED = "session:recording:exported"
     RECORDING_PLAYED = "session:recording:played"
     RESIDENCY_CHANGED = "project:residency:changed"
