@@ -19,11 +19,12 @@ from store.dsar.search import read_number, search
 from store.engine import Database
 from store.erasure import sessions as erasures
 from store.house import HOUSE, open_house
+from store.outbox import SEND_MAIL
 from store.settings import StoreSettings
 from store.worker import JobWorker
 from tests.database import Shop
 from tests.store.dsar.callers import Said, make_call
-from tests.store.dsar.dump import everything, mails_of
+from tests.store.dsar.dump import everything, leave_mail, mails_of
 
 NUMBER = read_number("+4915112345678")
 OTHER = "+4915112345679"
@@ -33,6 +34,7 @@ TASKS = {
     cases.CLOSED_TASK: routing.tell_caller,
     erasing.ERASED_TASK: erasing.close_erased,
     erasures.TASK: erasures.run,
+    SEND_MAIL: leave_mail,
 }
 
 

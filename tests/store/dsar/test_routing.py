@@ -16,11 +16,12 @@ from store.dsar.cases import Case
 from store.dsar.search import read_number
 from store.engine import Database
 from store.house import HOUSE, open_house
+from store.outbox import SEND_MAIL
 from store.settings import StoreSettings
 from store.worker import JobWorker
 from tests.database import Shop, make_shop
 from tests.store.dsar.callers import Said, make_call
-from tests.store.dsar.dump import everything, mails_of, tags_of
+from tests.store.dsar.dump import everything, leave_mail, mails_of, tags_of
 
 NUMBER = read_number("+4915112345678")
 CALLER = "caller@example.org"
@@ -37,7 +38,7 @@ async def butcher(database: Database) -> Shop:
 @pytest.fixture
 def work(database: Database, store_settings: StoreSettings, tmp_path: Path) -> Work:
     """Does every job that is due."""
-    tasks = {intake.ROUTE_TASK: routing.route, cases.CLOSED_TASK: routing.tell_caller}
+    tasks = {intake.ROUTE_TASK: routing.route, cases.CLOSED_TASK: routing.tell_caller, SEND_MAIL: leave_mail}
     return JobWorker(store_settings, database, FolderBlobs(tmp_path / "blobs"), tasks=tasks).run_due
 
 
