@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scripts import cli_call, cli_live, cli_sessions, cli_setup, doctor, logs, serve
+from scripts import cli_call, cli_erasure, cli_live, cli_sessions, cli_setup, doctor, logs, serve
 from scripts.cli_run import guarded
 
 app = typer.Typer(
@@ -35,6 +35,11 @@ app.add_typer(cli_live.app, name="live")
 app.add_typer(cli_setup.scenario_app, name="scenario")
 app.add_typer(cli_setup.numbers_app, name="numbers")
 app.add_typer(cli_setup.trunks_app, name="trunks")
+app.add_typer(cli_erasure.retention_app, name="retention")
+app.add_typer(cli_erasure.holds_app, name="holds")
+app.command(name="erase")(cli_erasure.erase)
+app.add_typer(cli_erasure.receipts_app, name="receipts")
+app.add_typer(cli_erasure.projects_app, name="projects")
 app.command(name="doctor")(doctor.doctor)
 
 

@@ -2,35 +2,49 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from policies.retention import WIPE_ALARM_DAYS
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
+from scripts.settings import Settings
 from store.blobs import BlobsAwayError
 from store.blobs_choice import open_blobs
-from store.engine import Database
+from store.engine import Database, StoreAwayError
+from store.erasure import expiry
+from store.erasure import projects as deletions
+from store.erasure import sessions as erasing
 from store.jobs import Handler, Periodic
 from store.migrate import MigrationError, migrate
 from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 
 log = structlog.get_logger()
 
-TASKS: Final[Mapping[str, Handler]] = {}
-"""What `store.jobs.defer` can be asked for, by name. A name may be in a queue already: never change one."""
-PERIODIC: Final[Sequence[Periodic]] = ()
+PERIODIC: Final[Sequence[Periodic]] = (Periodic("retention_round", "30 3 * * *", expiry.run_round),)
 FIGURES: Final = "jobs.metrics"
 """In the folder `run`: the latest figures, in Prometheus' text format."""
 _FIGURES_S: Final = 5.0
 _ALARM_AGAIN_S: Final = 600.0
+
+
+def tasks_of(settings: Settings) -> Mapping[str, Handler]:
+    """What `store.jobs.defer` can be asked for, by name. A name may be in a queue already: never change one."""
+    return {
+        deletions.TASK: deletions.run,
+        expiry.TASK: functools.partial(expiry.run, seller_country=settings.seller_country),
+        erasing.TASK: erasing.run,
+    }
 
 
 def run_jobs(board: Board, child: Child) -> int:
@@ -57,33 +71,40 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
-        worker = JobWorker(stored, database, blobs, tasks=TASKS, periodic=PERIODIC)
+        worker = JobWorker(stored, database, blobs, tasks=tasks_of(board.settings), periodic=PERIODIC)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")
-            group.create_task(_publish_figures(worker), name="figures")
+            group.create_task(_publish_figures(worker, database), name="figures")
             await worker.run()
 
 
-async def _publish_figures(worker: JobWorker) -> None:
+async def _publish_figures(worker: JobWorker, database: Database) -> None:
     alarmed_at = -_ALARM_AGAIN_S
     while True:
         try:
             figures = await worker.figures()
-        except QueueAwayError:
+            async with database.platform_jobs() as platform:
+                overdue = await deletions.overdue(platform, datetime.now(UTC))
+        except (QueueAwayError, StoreAwayError):
             pass  # the file grows old, and whoever reads it sees that
         else:
-            await asyncio.to_thread(_write, RUN / FIGURES, figures_text(figures))
+            await asyncio.to_thread(_write, RUN / FIGURES, figures_text(figures, overdue))
             late = {task: round(shown.lag_s) for task, shown in figures.items() if shown.lag_s > LATE_S}
-            if late and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
+            if (late or overdue) and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
                 alarmed_at = time.monotonic()
                 for task, seconds in late.items():
                     log.error("jobs_late", task=task, late_s=seconds)
+                if overdue:
+                    log.error("project_deletions_late", projects=overdue, days=WIPE_ALARM_DAYS)
         await asyncio.sleep(_FIGURES_S)
 
 
-def figures_text(figures: Mapping[str, TaskFigures]) -> str:
-    """In Prometheus' text format."""
+def figures_text(figures: Mapping[str, TaskFigures], overdue: int) -> str:
+    """In Prometheus' text format; `overdue` projects are not deleted though their time is nearly over."""
     registry = CollectorRegistry()
+    Gauge(
+        "aitelier_project_deletions_late", "Projects whose deletion is so late that it wants an eye.", registry=registry
+    ).set(overdue)
 
     def gauge(name: str, documentation: str) -> Gauge:
         return Gauge(f"aitelier_jobs_{name}", documentation, ["task"], registry=registry)

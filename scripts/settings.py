@@ -20,6 +20,7 @@ import msgspec
 from scripts.values import (
     BadValueError,
     as_certificate_path,
+    as_country,
     as_host,
     as_ip,
     as_master_key,
@@ -88,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rtp_first_port: int
     rtp_last_port: int
     max_calls: int
+    seller_country: str
     admin_bind: str
     admin_port: int
     tls_cert: str | None
@@ -141,9 +143,9 @@ TABLE: Final = (
     Setting(
         "S3_ENDPOINT",
         as_url("http", "https"),
-        "S3 service for recordings; not in this version yet. Recordings stay under the home folder.",
+        "S3 service that keeps recordings, such as `https://s3.example`. Without it they lie under the home folder.",
     ),
-    Setting("S3_BUCKET", text, "Bucket on that service."),
+    Setting("S3_BUCKET", text, "Bucket on that service, closed to strangers and with no default retention."),
     Setting("S3_ACCESS_KEY", text, "Access key of the bucket.", secret=True),
     Setting("S3_SECRET_KEY", text, "Secret key of the bucket.", secret=True),
     Setting(
@@ -168,6 +170,12 @@ TABLE: Final = (
     ),
     Setting("RTP_PORTS", as_port_range, "UDP ports for sound, first to last.", "20000-20999"),
     Setting("MAX_CALLS", positive, "Calls at once on this machine; one more is refused with 503.", "40"),
+    Setting(
+        "SELLER_COUNTRY",
+        as_country,
+        "Country of whoever sends tenants their invoices: usage is kept for as long as its law asks, 7 years at least.",
+        "DE",
+    ),
     Setting("ADMIN_BIND", as_ip, "Address of the web admin.", "127.0.0.1"),
     Setting("ADMIN_PORT", as_port, "Port of the web admin.", "8080"),
     Setting("TLS_CERT", as_certificate_path, "Certificate chain in PEM, for SIP and the web admin."),
@@ -295,8 +303,11 @@ def _check_together(settings: Settings, secrets: Secrets) -> None:
     for name, value in zip(("S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"), s3, strict=True):
         if value is None and any(other is not None for other in s3):
             raise SettingError(name, "is missing", "Set all four S3 settings, or none")
-    if settings.s3_endpoint is not None:
-        raise SettingError("S3_ENDPOINT", "buckets cannot be used by this version", "Remove the four S3 settings")
+    endpoint = urlsplit(settings.s3_endpoint or "")
+    if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
+        raise SettingError("S3_ENDPOINT", "would be asked in the clear", "Use https, or a server on loopback")
+    if endpoint.path not in {"", "/"} or endpoint.query or endpoint.username is not None:
+        raise SettingError("S3_ENDPOINT", "is more than a host and a port", "Name the bucket in AITELIER_S3_BUCKET")
     if settings.sip_port == settings.sip_tls_port:
         raise SettingError("SIP_TLS_PORT", f"is {settings.sip_tls_port}, like SIP_PORT", "Give them different ports")
     for name, port in (("SIP_PORT", settings.sip_port), ("SIP_TLS_PORT", settings.sip_tls_port)):

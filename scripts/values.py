@@ -121,6 +121,13 @@ def positive(value: str) -> int:
     return int(value)
 
 
+def as_country(value: str) -> str:
+    """A country by its code of ISO 3166-1 alpha-2."""
+    if not re.fullmatch(r"[A-Za-z]{2}", value):
+        raise BadValueError("is no country", "Give its two letters, such as DE")
+    return value.upper()
+
+
 def as_master_key(value: str) -> str:
     """32 bytes in base64 or hex; comes back in base64."""
     content: bytes | None = None

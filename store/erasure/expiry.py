@@ -290,3 +290,9 @@ async def run_round(this: jobs.Round) -> None:
     for tenant_id in tenant_ids:
         async with this.database.tenant(tenant_id) as store:
             await jobs.defer(store, TASK, lock=LOCK)
+
+
+async def run(work: jobs.Work, *, seller_country: str) -> None:
+    """The job `TASK`."""
+    now = datetime.now(UTC)
+    await expire(work.database, work.blobs, work.tenant_id, now, seller_country=seller_country)

@@ -26,8 +26,9 @@ def test_the_jobs_are_done_by_a_process_of_their_own(server: Server) -> None:
 
 def test_a_late_job_is_an_alarm() -> None:
     """What was due a quarter of an hour ago shows as late; what was not, does not."""
-    text = figures_text({"slow": TaskFigures(3, 0, 901.0, 0, 7), "quick": TaskFigures(1, 1, 5.0, 9, 0)})
+    text = figures_text({"slow": TaskFigures(3, 0, 901.0, 0, 7), "quick": TaskFigures(1, 1, 5.0, 9, 0)}, 2)
     assert 'aitelier_jobs_late{task="slow"} 1.0' in text
     assert 'aitelier_jobs_late{task="quick"} 0.0' in text
     assert 'aitelier_jobs_waiting{task="slow"} 3.0' in text
     assert 'aitelier_jobs_failed{task="slow"} 7.0' in text
+    assert "aitelier_project_deletions_late 2.0" in text

@@ -37,6 +37,7 @@ GOOD = [
     ("AITELIER_SIP_BIND", "::1", "sip_bind", "::1"),
     ("AITELIER_RTP_PORTS", "30000-30999", "rtp_last_port", 30999),
     ("AITELIER_MAX_CALLS", "60", "max_calls", 60),
+    ("AITELIER_SELLER_COUNTRY", "fr", "seller_country", "FR"),
     ("AITELIER_PUBLIC_HOST", "sip.example.org", "public_host", "sip.example.org"),
     ("AITELIER_PUBLIC_HOST", "2001:db8::1", "public_host", "2001:db8::1"),
     ("AITELIER_OPENAI_API_KEY", "sk-1", "model_is_rehearsal", False),
