@@ -3,7 +3,7 @@
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from scripts.home import Home
@@ -11,9 +11,10 @@ from scripts.master_key import NAME, master_key_of
 from scripts.settings import Secrets, Settings, read_settings
 from scripts.status import read_status
 from store import tenants
-from store.blobs import Blobs, FolderBlobs
+from store.blobs import Blobs, BlobsAwayError
+from store.blobs_choice import open_blobs
 from store.engine import Database, StoreAwayError
-from store.settings import StoreSettings
+from store.settings import S3Settings, StoreSettings
 from store.tenants import Tenant
 
 
@@ -59,6 +60,16 @@ def store_settings(settings: Settings, secrets: Secrets) -> StoreSettings:
         database_url=secrets.database_url.reveal() if secrets.database_url is not None else None,
         home=settings.home_folder,
         master_key=base64.b64decode(secrets.master_key.reveal()),
+        s3=_bucket(settings, secrets),
+    )
+
+
+def _bucket(settings: Settings, secrets: Secrets) -> S3Settings | None:
+    """The bucket for objects; the four settings are there together or not at all."""
+    if not settings.s3_endpoint or not settings.s3_bucket or not secrets.s3_access_key or not secrets.s3_secret_key:
+        return None
+    return S3Settings(
+        settings.s3_endpoint, settings.s3_bucket, secrets.s3_access_key.reveal(), secrets.s3_secret_key.reveal()
     )
 
 
@@ -85,15 +96,18 @@ async def books_of(environment: Mapping[str, str] | None) -> AsyncIterator[Books
                 raise CommandError(
                     f"{home.folder} holds no server's data. Start one: scripts/serve, or set AITELIER_HOME"
                 )
-            secrets = Secrets(master_key=master_key_of(home.folder), database_url=secrets.database_url)
+            secrets = replace(secrets, master_key=master_key_of(home.folder))
     except PermissionError:
         raise CommandError(f"{home.folder} belongs to another user. Ask as that user") from None
     if settings.database_is_embedded and read_status(home.run) is None:
         raise CommandError(f"No server runs on {home.folder}, and its database with it. Start one: scripts/serve")
-    database = await Database.open(store_settings(settings, secrets))
+    stored = store_settings(settings, secrets)
+    database = await Database.open(stored)
     try:
-        yield Books(settings, database, FolderBlobs(home.blobs))
+        yield Books(settings, database, open_blobs(stored))
     except StoreAwayError:
         raise CommandError("The database does not answer. Is it starting? See the server's log") from None
+    except BlobsAwayError as error:
+        raise CommandError(str(error)) from None
     finally:
         await database.close()

@@ -15,9 +15,11 @@ from scripts.settings import REHEARSAL_KEY, Secrets, Settings
 from scripts.trunk_list import publish_trunks
 from sip.control import CONTROL_NAME, ControlSender
 from store import numbers, seed, tenants, trunks
-from store.blobs import FolderBlobs
+from store.blobs import Blobs, BlobsAwayError, BlobsRefusedError
+from store.blobs_choice import open_blobs
 from store.engine import Database
 from store.migrate import MigrationError, migrate
+from store.settings import StoreSettings
 from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.ingest import Ingestion
 from voice.desk.plans import Planner
@@ -31,6 +33,8 @@ from voice.waist.messages import TrunkTerms
 log = structlog.get_logger()
 
 _NUMBERS_SHOWN = 3
+_BLOBS_S = 5.0
+"""How long a start waits for the place of objects."""
 
 
 def desk_settings(board: Board, secrets: Secrets) -> DeskSettings:
@@ -79,6 +83,7 @@ async def _serve(board: Board, child: Child) -> None:
         await migrate(stored)
     except MigrationError as error:
         raise CannotStartError(f"AITELIER_DATABASE_URL: {error}") from error
+    blobs = await usable_blobs(stored, child)
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
@@ -101,7 +106,7 @@ async def _serve(board: Board, child: Child) -> None:
             planner=planner,
             mint=mint,
             toolbox=toolbox,
-            ingestion=Ingestion(database, FolderBlobs(stored.blobs), spool),
+            ingestion=Ingestion(database, blobs, spool),
             spool=spool,
             shelf=shelf,
             trunks=functools.partial(trunk_terms, database),
@@ -113,6 +118,37 @@ async def _serve(board: Board, child: Child) -> None:
             group.create_task(told_when(desk.ready, child, lambda: lines), name="ready")
             group.create_task(publish_trunks(RUN, functools.partial(trunk_terms, database), edge), name="trunks")
             await desk.run()
+
+
+async def usable_blobs(stored: StoreSettings, child: Child) -> Blobs:
+    """The place of objects, looked at before the first call.
+
+    One that is merely away does not keep calls from being answered: the spool keeps what they leave until it is back.
+
+    Raises:
+        CannotStartError: An operator has to change something before the first start can succeed.
+    """
+
+    def looked_at() -> int:
+        blobs.check()
+        return blobs.sweep()
+
+    try:
+        blobs = open_blobs(stored)
+    except BlobsAwayError as error:
+        raise CannotStartError(f"AITELIER_HOME: {error}") from error
+    try:
+        async with asyncio.timeout(_BLOBS_S):
+            log.info("blobs_ready", swept=await asyncio.to_thread(looked_at))
+    except BlobsRefusedError as error:
+        if child.generation == 0:
+            raise CannotStartError(f"AITELIER_S3_ENDPOINT: {error}") from error
+        log.error("blobs_refused", problem=error.problem, remedy=error.remedy)  # noqa: TRY400  # where is known
+    except BlobsAwayError as error:
+        log.warning("blobs_away", problem=error.problem, remedy=error.remedy)
+    except TimeoutError:
+        log.warning("blobs_away", problem=f"no answer within {_BLOBS_S:g} s", remedy="Look at AITELIER_S3_ENDPOINT")
+    return blobs
 
 
 async def trunk_terms(database: Database) -> tuple[TrunkTerms, ...]:

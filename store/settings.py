@@ -5,6 +5,17 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class S3Settings:
+    """A bucket for objects."""
+
+    endpoint: str
+    """`https://host[:port]`; plain http only where nobody can listen."""
+    bucket: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """Where the data lies and which key seals it."""
 
@@ -16,6 +27,8 @@ class StoreSettings:
     """32 bytes that wrap every tenant's keys."""
     pool_size: int = 8
     """Connections that one process keeps at most; further transactions wait for a free one."""
+    s3: S3Settings | None = None
+    """Keeps the objects; None for a folder under `home`."""
 
     def __post_init__(self) -> None:
         """Refuse a key that is no AES-256 key before anything is sealed with it."""
@@ -24,5 +37,5 @@ class StoreSettings:
 
     @property
     def blobs(self) -> Path:
-        """Recordings and other sealed objects."""
+        """Recordings and other sealed objects, unless a bucket keeps them."""
         return self.home / "blobs"

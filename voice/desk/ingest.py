@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from store import sessions
-from store.blobs import Blobs
+from store.blobs import Blobs, BlobsAwayError
 from store.engine import Database, StoreAwayError
 from store.ingest import SessionErasedError, take_in
 from store.journals import NewRecording
@@ -49,7 +49,7 @@ class LostCall:
 
 @dataclass(slots=True)
 class _Trouble:
-    """A journal that could not be taken in, for another reason than a database that is away."""
+    """Something that did not work, and is left alone for a while."""
 
     delay: float
     again_at: float
@@ -66,6 +66,7 @@ class Ingestion:
         self._lost: dict[UUID, LostCall] = {}
         self._used: dict[UUID, UUID] = {}
         self._troubles: dict[str, _Trouble] = {}
+        self._blobs_away: _Trouble | None = None
         self.ingested = 0
         """Calls taken in since the start."""
         self.damaged = 0
@@ -143,6 +144,8 @@ class Ingestion:
                 await self._take(left)
         except StoreAwayError:
             raise
+        except BlobsAwayError:
+            return  # the spool keeps it; calls without a recording are taken in meanwhile
         except Exception as error:  # noqa: BLE001 - one call's trouble must not hold up the others'
             self._note_trouble(session_id, error)
         else:
@@ -167,7 +170,7 @@ class Ingestion:
         if call.arrived is None:
             self._lost[session_id] = LostCall(tenant_id, session_id, "worker_lost", spare=False)
         else:
-            recording = await asyncio.to_thread(self._put_recording, left, call, data_key)
+            recording = await self._stored_recording(left, call, data_key)
             try:
                 async with self._database.tenant(tenant_id) as store:
                     await take_in(store, call.report(recording))
@@ -178,36 +181,58 @@ class Ingestion:
         self.ingested += 1
         log.info("call_ingested", session_id=left.session_id, tenant_id=header.tenant_id)
 
-    def _put_recording(self, left: LeftBehind, call: JournalDigest, data_key: bytes) -> NewRecording | None:
-        """Bring the recording to the blobs, where it stays whatever happens to this process. Runs on a thread."""
+    async def _stored_recording(self, left: LeftBehind, call: JournalDigest, data_key: bytes) -> NewRecording | None:
+        """The recording, once the blobs have it; None when there is none to keep.
+
+        Raises:
+            BlobsAwayError: The blobs are away, or were a moment ago, so that not every call finds out for itself.
+        """
         descriptor = left.open_recording()
         if descriptor is None:
             return None
         try:
             if call.recording_refused:
                 return None
-            header = call.header
-            found = read_recording(
-                descriptor, data_key=data_key, tenant_id=header.tenant_id, session_id=header.session_id
-            )
-            if found is None:
-                return None
-            if found.damaged or call.recorded_from is None:
-                self._alarm("recording_damaged", left.session_id, None)
-                left.keep_copy()
-            if call.recorded_from is None or not found.samples:
-                return None
-            name = blob_name(UUID(header.tenant_id), UUID(header.session_id))
-            size = (
-                self._blobs.put_file(name, Path(f"/proc/self/fd/{descriptor}"))
-                if not found.recovered
-                else (_put_bytes(self._blobs, name, found))
-            )
-            return NewRecording(
-                blob=name, sealed_bytes=size, samples=found.samples, starts_at_sample=call.recorded_from
-            )
+            return await self._bring_to_blobs(descriptor, left, call, data_key)
         finally:
             os.close(descriptor)
+
+    async def _bring_to_blobs(
+        self, descriptor: int, left: LeftBehind, call: JournalDigest, data_key: bytes
+    ) -> NewRecording | None:
+        now, away = asyncio.get_running_loop().time(), self._blobs_away
+        if away is not None and now < away.again_at:
+            raise BlobsAwayError("recordings wait", "It is tried again soon")
+        try:
+            recording = await asyncio.to_thread(self._put_recording, descriptor, left, call, data_key)
+        except BlobsAwayError as error:
+            delay = min(away.delay * 2, _AWAY_MOST_SECONDS) if away else _AWAY_FIRST_SECONDS
+            self._blobs_away = _Trouble(delay, now + delay)
+            log.warning("recordings_wait", problem=error.problem, remedy=error.remedy, again_in_s=delay)
+            raise
+        self._blobs_away = None
+        return recording
+
+    def _put_recording(
+        self, descriptor: int, left: LeftBehind, call: JournalDigest, data_key: bytes
+    ) -> NewRecording | None:
+        """Bring the recording to the blobs, where it stays whatever happens to this process. Runs on a thread."""
+        header = call.header
+        found = read_recording(descriptor, data_key=data_key, tenant_id=header.tenant_id, session_id=header.session_id)
+        if found is None:
+            return None
+        if found.damaged or call.recorded_from is None:
+            self._alarm("recording_damaged", left.session_id, None)
+            left.keep_copy()
+        if call.recorded_from is None or not found.samples:
+            return None
+        name = blob_name(UUID(header.tenant_id), UUID(header.session_id))
+        size = (
+            self._blobs.put_file(name, Path(f"/proc/self/fd/{descriptor}"))
+            if not found.recovered
+            else (_put_bytes(self._blobs, name, found))
+        )
+        return NewRecording(blob=name, sealed_bytes=size, samples=found.samples, starts_at_sample=call.recorded_from)
 
     async def _close_lost(self) -> None:
         for call in tuple(self._lost.values()):
