@@ -51,13 +51,17 @@ async def test_a_worker_is_killed(battered: Stack) -> None:
     )
     story = await victims.story()
     assert story.end == ("worker_lost", "system")
-    assert story.said() == [
+    *said, (role, lectured) = story.said()
+    assert said == [
         ("agent", RECORDED),
         ("agent", GREETING.text),
         ("caller", "I have a question."),
         ("agent", ANSWER.text),
         ("caller", "I have a question."),
-    ], "the answer that was being given when the worker died is in the recording alone"
+    ]
+    assert role == "agent"
+    assert LECTURE.text.startswith(lectured)
+    assert lectured, "what was being said when the worker died is kept as far as it was heard"
     assert story.recording is not None
     assert share(QUESTION, story.caller) > 0.5
     assert ANSWER.mulaw in story.agent

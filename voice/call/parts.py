@@ -90,7 +90,10 @@ def assemble(
         caller_active=lambda: watch.caller_active(),  # noqa: PLW0108 - bound below
     )
     transcript = Transcript(
-        now_ms=lambda: playout.samples // SAMPLES_PER_MS, heard_ms=playout.heard_ms, spoken=reports.turn_spoken
+        now_ms=lambda: playout.samples // SAMPLES_PER_MS,
+        heard_ms=playout.heard_ms,
+        spoken=reports.turn_spoken,
+        sounding=reports.turn_sounding,
     )
     tools = Toolbox(plan, hand, means.desk)
     model = RealtimeModel(

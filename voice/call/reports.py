@@ -56,6 +56,13 @@ class Reports:
         )
         self._desk.notify(TurnHeard(session_id=self._session_id, role=turn.role, text=turn.text))
 
+    def turn_sounding(self, turn: Turn) -> None:
+        """The agent's turn is being heard, and has come so far."""
+        if self.keeps_words:
+            self._log.note(
+                records.TurnSounding(at_ms=self._log.at_ms, text=turn.text, from_ms=turn.from_ms, to_ms=turn.to_ms)
+            )
+
     def model_changed(self, what: Change, code: str | None) -> None:
         """The connection to the model came up, failed, came back, or will not come back."""
         self._log.note(records.ModelChanged(at_ms=self._log.at_ms, what=what, code=code))

@@ -15,6 +15,8 @@ Remembered = Literal["caller", "agent", "system"]
 
 FASTEST_CHARACTERS_PER_SECOND = 15
 """Of speech. While an answer is unfinished its text runs ahead of its sound, so the share alone would be too much."""
+TOLD_EVERY_MS = 500
+"""Of an answer that is being heard: how often it is told how far it has come."""
 TRANSCRIPTION_SECONDS = 5.0
 """The caller's words are waited for so long before later turns go ahead of them."""
 
@@ -45,6 +47,8 @@ class _Open:
     interrupted: bool = False
     lasting: bool = False
     """Cannot be cut."""
+    told_ms: int = 0
+    """How much of it had been heard when that was last told."""
     stopped_at: float = field(default_factory=time.monotonic)
 
     def turn(self) -> Turn | None:
@@ -73,15 +77,24 @@ def heard_part(text: str, *, sounded_ms: int, heard_ms: int, finished: bool) -> 
 
 
 class Transcript:
-    """The turns of one call. `spoken` gets each turn once, in the order in which the turns began."""
+    """The turns of one call. `spoken` gets each turn once, in the order in which the turns began.
+
+    `sounding` gets the agent's turn while it is being heard, as far as it has come: should this process die in its
+    midst, that much is known.
+    """
 
     def __init__(
-        self, now_ms: Callable[[], int], heard_ms: Callable[[str], int], spoken: Callable[[Turn], None]
+        self,
+        now_ms: Callable[[], int],
+        heard_ms: Callable[[str], int],
+        spoken: Callable[[Turn], None],
+        sounding: Callable[[Turn], None],
     ) -> None:
         """`now_ms` is the media clock, `heard_ms` the playout's count for an item."""
         self._now_ms = now_ms
         self._heard_ms = heard_ms
         self._spoken = spoken
+        self._sounding = sounding
         self._open: dict[str, _Open] = {}
         self._history: list[tuple[Remembered, str]] = []
 
@@ -154,6 +167,8 @@ class Transcript:
                 if turn.finished and self._heard_ms(turn.item) >= turn.sounded_ms:
                     turn.text = turn.text.strip()
                     turn.settled = True
+                else:
+                    self._tell(turn)
         self._hand_out()
 
     def close(self) -> None:
@@ -178,6 +193,14 @@ class Transcript:
             turn.from_ms = max(0, self._now_ms() - heard)
         if turn.from_ms is not None:
             turn.to_ms = turn.from_ms + heard
+
+    def _tell(self, turn: _Open) -> None:
+        heard = self._heard_ms(turn.item)
+        if turn.from_ms is not None and heard - turn.told_ms >= TOLD_EVERY_MS:
+            turn.told_ms = heard
+            text = heard_part(turn.text, sounded_ms=turn.sounded_ms, heard_ms=heard, finished=turn.finished)
+            if text:
+                self._sounding(Turn(turn.role, text, turn.from_ms, turn.from_ms + heard, interrupted=True))
 
     def _hand_out(self) -> None:
         """Give out settled turns from the front; a caller's turn whose words are slow is overtaken after a while."""

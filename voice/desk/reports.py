@@ -42,6 +42,8 @@ class JournalDigest:
     recording_refused: bool = False
     """The caller said no, or nothing: whatever was recorded must not be kept."""
     turns: list[Turn] = field(default_factory=list)
+    sounding: Turn | None = None
+    """What the agent was saying when the journal ends, as far as it was heard."""
     consent: list[ConsentEvent] = field(default_factory=list)
     events: list[SessionEvent] = field(default_factory=list)
     messages: list[TakenMessage] = field(default_factory=list)
@@ -68,7 +70,7 @@ class JournalDigest:
             language=self.arrived.language,
             trunk=self.arrived.trunk,
             heard_samples=self.ended.heard_samples if self.ended else up_ms * _SAMPLES_PER_MS,
-            turns=self.turns,
+            turns=self.turns if self.sounding is None else [*self.turns, self.sounding],
             consent=self.consent,
             events=self.events,
             messages=self.messages,
@@ -88,7 +90,13 @@ def digest(header: Header, records: Iterable[AnyRecord]) -> JournalDigest:
 
 def _take(call: JournalDigest, record: AnyRecord) -> None:
     match record:
+        case journal.TurnSounding():
+            call.sounding = Turn(
+                role="agent", text=record.text, from_ms=record.from_ms, to_ms=record.to_ms, interrupted=True
+            )
         case journal.TurnSpoken():
+            if record.role == "agent":
+                call.sounding = None
             call.turns.append(
                 Turn(
                     role=record.role,

@@ -124,6 +124,14 @@ class TurnSpoken(Record, frozen=True, kw_only=True):
     interrupted: bool = False
 
 
+class TurnSounding(Record, frozen=True, kw_only=True):
+    """The agent's turn that is being heard, as far as it has come. The next `TurnSpoken` of the agent replaces it."""
+
+    text: str
+    from_ms: int
+    to_ms: int
+
+
 class KeyPressed(Record, frozen=True, kw_only=True):
     """A DTMF digit; "*" in its place while recording is paused."""
 
@@ -224,6 +232,7 @@ AnyRecord = (
     | RecordingPaused
     | RecordingResumed
     | TurnSpoken
+    | TurnSounding
     | KeyPressed
     | ToolCalled
     | MessageTaken

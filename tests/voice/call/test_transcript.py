@@ -45,7 +45,10 @@ class Ear:
         self.now_ms = 0
         self.heard: dict[str, int] = {}
         self.turns: list[Turn] = []
-        self.transcript = Transcript(lambda: self.now_ms, lambda item: self.heard.get(item, 0), self.turns.append)
+        self.so_far: list[Turn] = []
+        self.transcript = Transcript(
+            lambda: self.now_ms, lambda item: self.heard.get(item, 0), self.turns.append, self.so_far.append
+        )
 
     def answer(self, item: str, text: str, duration_ms: int) -> None:
         """An answer comes in whole."""
@@ -132,3 +135,18 @@ def test_history_is_the_conversation_so_far() -> None:
         ("caller", "[The caller pressed 1.]"),
         ("agent", "Still playing."),
     ]
+
+
+def test_an_answer_is_told_while_it_is_heard() -> None:
+    """Every half second, as far as it was heard; the settled turn follows, and nothing is told twice."""
+    ear = Ear()
+    ear.answer("a", TEXT, 4000)
+    for heard in range(0, 2200, 200):
+        ear.hear("a", heard, heard)
+    told = [(turn.from_ms, turn.to_ms) for turn in ear.so_far]
+    assert told == [(0, 600), (0, 1200), (0, 1800)]
+    assert all(TEXT.startswith(turn.text) and turn.interrupted for turn in ear.so_far)
+    assert ear.turns == []
+    ear.hear("a", 4000, 4000)
+    assert [turn.text for turn in ear.turns] == [TEXT]
+    assert len(ear.so_far) == 3

@@ -32,6 +32,7 @@ CALL: tuple[AnyRecord, ...] = (
     ),
     journal.GateOpened(at_ms=5000, at_sample=40_000),
     journal.RecordingStarted(at_ms=5000, at_sample=40_000),
+    journal.TurnSounding(at_ms=5500, text="Guten", from_ms=5100, to_ms=5500),
     journal.TurnSpoken(at_ms=6000, role="agent", text="Guten Tag", from_ms=5100, to_ms=5900),
     journal.TurnSpoken(at_ms=7000, role="caller", text="Ich heiße Kanarienvogel", from_ms=6100, to_ms=6900),
     journal.KeyPressed(at_ms=7100, digit="5", by="caller"),
