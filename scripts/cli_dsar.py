@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -26,6 +26,7 @@ from store.dsar.erasing import NotTheCallersError, erase_for_case
 from store.dsar.export import Exported, export_caller
 from store.dsar.search import FoundCalls, NoNumberError, read_number, search
 from store.erasure.holds import HeldError
+from store.erasure.receipts import hand_out
 from store.erasure.sessions import Receipt
 from store.house import open_house
 from store.projects import Project
@@ -244,16 +245,18 @@ def close(
 
 @app.command()
 def receipt(case_id: CaseId, tenant: Tenant = None) -> None:
-    """Print the signed receipt of a closed case, as JSON."""
+    """Print the signed receipt of a closed case, as JSON that `aitelier receipts verify` checks anywhere."""
 
-    async def work() -> Case:
-        async with _store_of(tenant) as (_, store):
-            return await cases.find_case(store, case_id)
+    async def work() -> dict[str, Any]:
+        async with _store_of(tenant) as (books, store):
+            case = await cases.find_case(store, case_id)
+            tenant_id = store.tenant_id
+        if case.receipt is None:
+            raise CommandError(f"CASE: {case_id} is not closed yet. See: aitelier dsar show {case_id}")
+        async with open_books() as books:
+            return await hand_out(books.database, tenant_id, case.receipt)
 
-    case = run(work())
-    if case.receipt is None:
-        raise CommandError(f"CASE: {case_id} is not closed yet. See: aitelier dsar show {case_id}")
-    print(msgspec.json.format(msgspec.json.encode(case.receipt)).decode())
+    print(msgspec.json.format(msgspec.json.encode(run(work()))).decode())
 
 
 @app.command()

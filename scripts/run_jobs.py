@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from policies.retention import WIPE_ALARM_DAYS
+from scripts import dsar_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
@@ -31,7 +32,10 @@ from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 
 log = structlog.get_logger()
 
-PERIODIC: Final[Sequence[Periodic]] = (Periodic("retention_round", "30 3 * * *", expiry.run_round),)
+PERIODIC: Final[Sequence[Periodic]] = (
+    Periodic("retention_round", "30 3 * * *", expiry.run_round),
+    *dsar_jobs.PERIODIC,
+)
 FIGURES: Final = "jobs.metrics"
 """In the folder `run`: the latest figures, in Prometheus' text format."""
 _FIGURES_S: Final = 5.0
@@ -44,6 +48,7 @@ def tasks_of(settings: Settings) -> Mapping[str, Handler]:
         deletions.TASK: deletions.run,
         expiry.TASK: functools.partial(expiry.run, seller_country=settings.seller_country),
         erasing.TASK: erasing.run,
+        **dsar_jobs.dsar_tasks(settings.callout_trunk),
     }
 
 

@@ -82,8 +82,10 @@ async def open_case(
     Raises:
         BadAddressError: `contact` is no mail address.
     """
-    if case_id is not None and await store.first(select(DsarCaseTable.id).where(DsarCaseTable.id == case_id)):
-        return case_id
+    if case_id is not None:
+        opened = await store.first(select(DsarCaseTable.id).where(DsarCaseTable.id == case_id))
+        if opened is not None:
+            return opened
     case_id = case_id or uuid7()
     received_at = datetime.now(UTC) if received_at is None else received_at
     columns = await store.keys.tenant_columns(store)

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 from policies.audit_tags import Actor, Tag
 from policies.dsar import CODE_DIGITS, CODE_LIFE, MOST_GUESSES, UNPROVEN_LIFE, Wish, may_be_rung, may_send_code
 from policies.numbers import PhoneNumber, parse_number
+from policies.verdict import Deny
 from store import sessions
 from store.audit.log import record
 from store.dsar.contacts import read_address
@@ -120,7 +121,7 @@ async def ask_for_ring(house: TenantStore, intake_id: UUID) -> None:
     if found.state != "unproven" or number is None:
         raise NoIntakeError(str(intake_id))
     verdict = may_be_rung(number)
-    if not verdict:
+    if isinstance(verdict, Deny):
         raise CodeRefusedError(verdict.reason)
     await defer(house, RING_TASK, lock=str(intake_id), intake_id=str(intake_id))
 
@@ -148,7 +149,7 @@ async def new_code(house: TenantStore, intake_id: UUID, *, actor: Actor, at: dat
         select(func.count()).select_from(DsarCodeTable).where(col(DsarCodeTable.sent_at) > since)
     )
     verdict = may_send_code(now, to_number=to_number, by_desk=by_desk or 0)
-    if not verdict:
+    if isinstance(verdict, Deny):
         raise CodeRefusedError(verdict.reason)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
     await house.add(DsarCodeTable(tenant_id=house.tenant_id, id=uuid7(), number_index=row.number_index, sent_at=now))

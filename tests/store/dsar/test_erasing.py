@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from policies.audit_tags import OPERATOR
 from policies.dsar import Outcome, Wish
 from store import sessions
+from store.audit.checkpoints import public_keys
 from store.blobs import FolderBlobs
 from store.dsar import cases, contacts, erasing, intake, routing
 from store.dsar.cases import Case
@@ -18,6 +19,7 @@ from store.dsar.erasing import NotTheCallersError, erase_for_case
 from store.dsar.search import read_number, search
 from store.engine import Database
 from store.erasure import sessions as erasures
+from store.erasure.receipts import hand_out, problems_of
 from store.house import HOUSE, open_house
 from store.outbox import SEND_MAIL
 from store.settings import StoreSettings
@@ -115,6 +117,22 @@ async def test_the_case_ends_with_a_receipt(world: World, bakery: Shop) -> None:
     to, _, body = (await mails_of(world.database, bakery.tenant_id))[-1]
     assert to == CALLER
     assert "have been erased" in body
+
+
+async def test_the_receipt_is_checked_offline(world: World, bakery: Shop, florist: Shop) -> None:
+    """With the public keys of the tenant's log alone; not with another's, and not after one word was changed."""
+    await world.call(bakery, "one")
+    case_id = await world.open(bakery)
+    await world.erase(bakery, case_id)
+    await world.work()
+    signed = (await world.case(bakery, case_id)).receipt
+    assert signed is not None
+    receipt = await hand_out(world.database, bakery.tenant_id, signed)
+    keys = await public_keys(world.database, bakery.tenant_id)
+    assert problems_of(receipt, keys) == ()
+    assert problems_of(receipt, await public_keys(world.database, florist.tenant_id))
+    for name, value in (("outcome", "unfounded"), ("sessions", 2), ("objects_sha256", []), ("due_at", "later")):
+        assert problems_of({**receipt, name: value}, keys), name
 
 
 async def test_only_the_selected_calls_go(world: World, bakery: Shop) -> None:

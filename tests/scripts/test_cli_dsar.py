@@ -1,0 +1,114 @@
+"""Callers' requests on the command line of a whole server: a real call, found, copied, asked about and erased."""
+
+import asyncio
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.phone.conversation import place_call
+from store.seed import DEMO_NUMBER
+from tests.scripts.conftest import Server, served, until
+
+CALLER = "+4915112345678"
+
+
+async def _silence(_text: str) -> bytes:
+    return bytes(16_000)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with served({}, "--drain-seconds", "2") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def call(server: Server) -> str:
+    """A call of this caller that is over and taken in; its session."""
+    host, port = server.sip
+    uri = f"sip:{DEMO_NUMBER}@{host}:{port};transport=udp"
+    asyncio.run(place_call(uri, [("key", "1")], speak=_silence, caller=CALLER, longest_seconds=12))
+    found: list[str] = []
+
+    def taken_in() -> bool:
+        sessions = [json.loads(line) for line in server.cli("sessions", "--json").stdout.splitlines()]
+        found[:] = [session["id"] for session in sessions if session["ended_at"]]
+        return bool(found)
+
+    until(taken_in)
+    return found[0]
+
+
+def _said(server: Server, *arguments: str) -> str:
+    done = server.cli("dsar", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _refused(server: Server, *arguments: str) -> str:
+    done = server.cli("dsar", *arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    return done.stderr
+
+
+def _id(text: str) -> str:
+    found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", text)
+    assert found is not None, text
+    return found.group()
+
+
+def test_from_search_to_receipt(server: Server, call: str, tmp_path: Path) -> None:
+    """A number as people type it; its call, its copy, its case; and then nothing but a receipt."""
+    assert call in _said(server, "search", "+49 151 12345678")
+    copy = tmp_path / "copy.zip"
+    assert "1 calls" in _said(server, "export", CALLER, "--to", str(copy))
+    with zipfile.ZipFile(copy) as archive:
+        assert json.loads(archive.read(f"calls/{call}/call.json"))["sessions"]["caller"] == CALLER
+    case = _id(_said(server, "open", CALLER, "--wish", "erasure", "--mail", "caller@example.org"))
+    assert case in _said(server, "cases")
+    assert "not closed yet" in _refused(server, "receipt", case)
+    assert "cannot be read" in _said(server, "erase", case, "--yes")
+    until(lambda: case not in _said(server, "cases"))
+    receipt = json.loads(_said(server, "receipt", case))
+    assert (receipt["outcome"], receipt["sessions"]) == ("fulfilled", 1)
+    assert receipt["proof"]["checkpoint"]
+    assert CALLER[1:] not in json.dumps(receipt)
+    assert "no calls" in _said(server, "search", CALLER)
+
+
+def test_the_desk_by_hand(server: Server) -> None:
+    """Without a trunk the code is shown to the operator; wrong ones are refused, the right one is passed on."""
+    _said(server, "contact", "privacy@operator.example", "--operator")
+    request = _id(_said(server, "intake", "take", "+49 30 23125999", "--wish", "access", "--mail", "a@example.org"))
+    assert "AITELIER_CALLOUT_TRUNK" in _refused(server, "intake", "ring", request)
+    assert "none was sent" in _refused(server, "intake", "prove", request, "000000")
+    code = re.search(r"is: (\d(?:, \d){5})", _said(server, "intake", "code", request))
+    assert code is not None
+    right = code.group(1).replace(", ", "")
+    assert "wrong" in _refused(server, "intake", "prove", request, f"{(int(right) + 1) % 10**6:06d}")
+    assert "unproven" in _said(server, "intake", "list")
+    assert "proven" in _said(server, "intake", "prove", request, right)
+    until(lambda: request not in _said(server, "intake", "list"))  # nobody holds data: answered and forgotten
+    assert right not in server.text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("search", "call me"), "no telephone number"),
+        (("show", "0192f0c1-7b1e-7cc0-8a52-0123456789ab"), "no open case"),
+        (("contact", "not@an@address"), "no mail address"),
+        (("search", "030 1234", "--project", "Nowhere"), "--project"),
+        (("intake", "code", "0192f0c1-7b1e-7cc0-8a52-0123456789ab"), "waits for a code"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),
+)
+def test_what_is_wrong_is_one_line(server: Server, arguments: tuple[str, ...], says: str) -> None:
+    """It says what to do, and does not repeat a number or an address."""
+    line = _refused(server, *arguments)
+    assert says in line
+    assert "not@an@address" not in line
