@@ -301,12 +301,12 @@ def delete_project(project: ProjectName, tenant: Tenant = None, *, yes: Yes = Fa
             await deletions.delete_project(store, (await _project(store, project)).id, actor=OPERATOR)
 
     run(work())
-    _out.print(f"Its numbers answer no more calls. For {GRACE_DAYS} days: aitelier projects take-back {project}")
+    _out.print(f"Its numbers answer no more calls. For {GRACE_DAYS} days: aitelier projects undelete {project}")
     _out.print(f"Then its keys go, and within {WIPE_DAYS} days all of it.")
 
 
-@projects_app.command(name="take-back")
-def take_back(project: ProjectName, tenant: Tenant = None) -> None:
+@projects_app.command(name="undelete")
+def undelete_project(project: ProjectName, tenant: Tenant = None) -> None:
     """Take back the deletion of a project whose keys are not gone yet."""
 
     async def work() -> None:

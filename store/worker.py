@@ -38,6 +38,9 @@ _LEASE_S: Final = 15.0
 _LOOK_S: Final = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 2.0, 3600.0
 _AWAY_S: Final = 2.0
+_END_S: Final = 5.0
+"""How long jobs may go on once the process is told to end; then they are left to the next one."""
+_DUE_S: Final = 86_400.0
 _MISSED_S: Final = 86_400.0
 """A round that was due while no worker ran is made up for, once, if that was no longer ago."""
 _ROUNDS: Final = "rounds"
@@ -120,8 +123,9 @@ class JobWorker:
             try:
                 async with self._queue() as queue:
                     await self._serve(queue)
-            except (procrastinate.exceptions.ProcrastinateException, psycopg.Error, OSError, TimeoutError) as error:
-                log.warning("jobs_wait", reason="the queue cannot be reached", error=type(error).__name__)
+            except* (procrastinate.exceptions.ProcrastinateException, psycopg.Error, OSError, TimeoutError) as errors:
+                names = sorted({type(error).__name__ for error in errors.exceptions})
+                log.warning("jobs_wait", reason="the queue cannot be reached", errors=names)
             await asyncio.sleep(_AWAY_S)
 
     async def run_due(self) -> None:
@@ -131,27 +135,16 @@ class JobWorker:
             tries = -1
             while tries != (tries := self._done.total() + self._failed.total()):  # a job may have waited for a lock
                 # Without a limit: here the end of the work is waited for, however long a job takes.
-                await queue.run_worker_async(wait=False, **(self._options() | {"shutdown_graceful_timeout": None}))
+                await _run(queue, wait=False)
 
     async def _serve(self, queue: procrastinate.App) -> None:
         async with asyncio.TaskGroup() as group:
             rescue = group.create_task(self._rescue_for_ever(queue), name="rescue")
             try:
                 self.ready.set()
-                await queue.run_worker_async(wait=True, listen_notify=True, **self._options())
+                await _run(queue, wait=True)
             finally:
                 rescue.cancel()
-
-    def _options(self) -> dict[str, object]:
-        return {
-            "concurrency": AT_ONCE,
-            "install_signal_handlers": False,
-            "delete_jobs": "always",
-            "shutdown_graceful_timeout": 5.0,
-            "fetch_job_polling_interval": 2.0,
-            "update_heartbeat_interval": _HEARTBEAT_S,
-            "stalled_worker_timeout": _LEASE_S,
-        }
 
     @contextlib.asynccontextmanager
     async def _queue(self) -> AsyncIterator[procrastinate.App]:
@@ -229,14 +222,29 @@ class JobWorker:
         """
         try:
             async with await psycopg.AsyncConnection.connect(_conninfo(self._url), connect_timeout=3) as connection:
-                rows = {row[0]: row[1:] for row in await (await connection.execute(_LAGS)).fetchall()}
+                rows = await (await connection.execute(_LAGS)).fetchall()
         except psycopg.Error as error:
             raise QueueAwayError(type(error).__name__) from error
         names = (*self._tasks, *(job.name for job in self._periodic))
+        found = dict.fromkeys(names, (0, 0, 0.0)) | {name: (todo, doing, lag) for name, todo, doing, lag in rows}
         return {
-            name: TaskFigures(*rows.get(name, (0, 0, 0.0)), self._done[name], self._failed[name])
-            for name in dict.fromkeys((*names, *rows))
+            name: TaskFigures(waiting, running, lag_s, self._done[name], self._failed[name])
+            for name, (waiting, running, lag_s) in found.items()
         }
+
+
+async def _run(queue: procrastinate.App, *, wait: bool) -> None:
+    """Do jobs; with `wait` for ever, else until none is due."""
+    await queue.run_worker_async(
+        wait=wait,
+        concurrency=AT_ONCE,
+        install_signal_handlers=False,
+        delete_jobs="always",
+        shutdown_graceful_timeout=_END_S if wait else _DUE_S,
+        fetch_job_polling_interval=2.0,
+        update_heartbeat_interval=_HEARTBEAT_S,
+        stalled_worker_timeout=_LEASE_S,
+    )
 
 
 def _conninfo(url: URL) -> str:

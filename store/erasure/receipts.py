@@ -34,9 +34,11 @@ async def sign_receipt(store: TenantStore, facts: Mapping[str, Any], leaf: int) 
     """
     receipt = {"tenant": str(store.tenant_id), **facts, "audit_leaf": leaf}
     index = await record(store, _ACTOR, Tag.RECEIPT_SIGNED, facts={"sha256": _digest(receipt)})
-    text = await store.first(select(AuditLeafTable.leaf).where(AuditLeafTable.idx == index))
+    written = await store.first(select(AuditLeafTable).where(AuditLeafTable.idx == index))
+    if written is None:
+        raise AssertionError("what was just written is there")
     # The text is kept here, because the log lets go of it after seven years.
-    return {**receipt, _PROOF: {"leaf": text, "index": index}}
+    return {**receipt, _PROOF: {"leaf": written.leaf, "index": index}}
 
 
 async def hand_out(database: Database, tenant_id: UUID, receipt: Mapping[str, Any]) -> dict[str, Any]:

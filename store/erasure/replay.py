@@ -71,8 +71,9 @@ async def _erase_calls(database: Database, blobs: Blobs, tenant_id: UUID, sessio
         erased += len(back)
     if erased:
         async with database.tenant(tenant_id) as store:
-            facts = {"reason": Reason.RESTORED.value, "sessions": erased}
-            await record(store, _ACTOR, Tag.SESSIONS_ERASED, facts=facts)
+            await record(
+                store, _ACTOR, Tag.SESSIONS_ERASED, facts={"reason": Reason.RESTORED.value, "sessions": erased}
+            )
     return erased
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from store import jobs, worker
+from store import jobs, postgres, worker
 from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
 from store.jobs import Handler, Periodic, Round, Work
@@ -218,6 +218,38 @@ async def test_rounds_are_made_once_and_made_up_for(
         for task in tasks:
             task.cancel()
     assert rounds == [datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)]
+
+
+async def test_a_worker_outlives_its_connections(
+    store_settings: StoreSettings,
+    database: Database,
+    database_home: Path,
+    blobs: Blobs,
+    bakery: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After the database has dropped every connection, jobs are done as before."""
+    monkeypatch.setattr(worker, "_AWAY_S", 0.1)
+    done = asyncio.Queue[str]()
+
+    async def greet(work: Work) -> None:
+        done.put_nowait(str(work.arguments["name"]))
+
+    async def leave(name: str) -> None:
+        async with database.tenant(bakery.tenant_id) as store:
+            await jobs.defer(store, "greet", name=name)
+
+    assert store_settings.database_url
+    name = psycopg.conninfo.conninfo_to_dict(store_settings.database_url)["dbname"]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        running = group.create_task(_worker(store_settings, database, blobs, greet).run(), name="worker")
+        await leave("before")
+        assert await done.get() == "before"
+        with psycopg.connect(address(database_home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        await leave("after")
+        assert await done.get() == "after"
+        running.cancel()
 
 
 _DOOMED = """
