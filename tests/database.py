@@ -22,6 +22,7 @@ from store import numbers, postgres, projects, scenarios, tenants
 from store.engine import Database
 from store.migrate import migrate
 from store.scenarios import Scenario
+from store.scope import TenantStore
 from store.settings import StoreSettings
 
 MASTER_KEY = bytes(range(32))
@@ -114,11 +115,14 @@ async def make_shop(database: Database, name: str, called: str) -> Shop:
     """Open a shop."""
     async with database.tenant(uuid7()) as store:
         await tenants.create(store, name, max_calls=3)
-        project = await projects.create(store, name=name, business_name=name, jurisdiction="DE", language="de")
-        scenario = await scenarios.create(
-            store, project_id=project.id, content=Scenario(name=name, instructions="Help.")
-        )
-        await numbers.create(store, project_id=project.id, scenario_id=scenario.scenario_id, called=called)
+        return await add_receptionist(store, name, called)
+
+
+async def add_receptionist(store: TenantStore, name: str, called: str) -> Shop:
+    """Give a shop one receptionist more, with a number."""
+    project = await projects.create(store, name=name, business_name=name, jurisdiction="DE", language="de")
+    scenario = await scenarios.create(store, project_id=project.id, content=Scenario(name=name, instructions="Help."))
+    await numbers.create(store, project_id=project.id, scenario_id=scenario.scenario_id, called=called)
     return Shop(store.tenant_id, project.id, scenario.scenario_id, called)
 
 
