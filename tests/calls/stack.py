@@ -35,6 +35,7 @@ from voice.desk.settings import ModelEndpoint
 from voice.rehearsal.mind import Step
 from voice.rehearsal.script import Script
 from voice.rehearsal.script import Turn as Part
+from voice.rehearsal.wire import Seen
 from voice.waist.messages import LiveCall, LiveCallsListed, LiveCallsRequested
 
 KEY = "key-of-the-tests"
@@ -85,6 +86,10 @@ class Story:
         return self.session.end_reason, self.session.ended_by
 
 
+def _when(passed: tuple[Seen, str]) -> float:
+    return passed[0].at
+
+
 @dataclass
 class Business:
     """A tenant of its own with one number and one scenario: what the store says of it is about this test's calls."""
@@ -111,7 +116,23 @@ class Business:
     async def ringing(self, caller: str = ME, *, transport: str = "udp", **options: Any) -> AsyncIterator[Caller]:
         """A telephone about to ring."""
         async with calling(self.uri(transport), caller=caller, **options) as telephone:
-            yield telephone
+            try:
+                yield telephone
+            except AssertionError as error:
+                error.add_note(self.told())
+                raise
+
+    def told(self) -> str:
+        """What passed between this business's calls and their model, but sound; for whoever looks into a failure."""
+        model = self.stack.model
+        mine = set(model.connections_of(self.instructions))
+        passed = sorted([(seen, ">") for seen in model.received] + [(seen, "<") for seen in model.sent], key=_when)
+        telling = ("audio_start_ms", "audio_end_ms", "transcript")
+        return "\n".join(
+            f"{seen.at:.3f} {way} {seen.kind} { {name: seen.event[name] for name in telling if name in seen.event} }"
+            for seen, way in passed
+            if seen.connection in mine and not seen.kind.endswith(("append", ".delta"))
+        )
 
     def words(self, kind: Kind) -> list[bytes]:
         """One of the product's own sentences, as sound."""
