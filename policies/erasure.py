@@ -237,8 +237,8 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             hash="erased_objects",
             fact="wish origin state received_at due_at next_step next_step_at closed_at outcome receipt",
         ),
-        why="a request has to be answered, and that it was has to be provable; once it is closed, nothing in it tells"
-        " whose it was",
+        why="a request has to be answered, and that it was has to be provable for the seven years of the audit log;"
+        " once it is closed, nothing in it tells whose it was",
     ),
     "dsar_intakes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,

@@ -27,6 +27,7 @@ from store.erasure.batches import AT_ONCE, erase_batch, erase_recordings
 from store.erasure.sessions import LOCK
 from store.scope import TenantStore
 from store.tables.calls import MessageTable, RecordingTable, SessionEventTable, SessionTable, TurnTable, UsageEventTable
+from store.tables.dsar import DsarCaseTable, DsarIntakeTable
 from store.tables.retention import (
     ConsentProofTable,
     ErasureTable,
@@ -239,6 +240,8 @@ async def _expire_books(store: TenantStore, blobs: Blobs, now: datetime, usage_b
         (ConsentProofTable, col(ConsentProofTable.kept_until) <= now),
         (ErasureTable, col(ErasureTable.finished_at) < audited_since),
         (ProjectDeletionTable, col(ProjectDeletionTable.wiped_at) < audited_since),
+        (DsarCaseTable, col(DsarCaseTable.closed_at) < audited_since),
+        (DsarIntakeTable, col(DsarIntakeTable.finished_at) < audited_since),
         (JobProgressTable, col(JobProgressTable.changed_at) < now - _STALE),
     ):
         gone[table.__tablename__] += await store.change(delete(table).where(over))

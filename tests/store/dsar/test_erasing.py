@@ -18,6 +18,7 @@ from store.dsar.cases import Case
 from store.dsar.erasing import NotTheCallersError, erase_for_case
 from store.dsar.search import read_number, search
 from store.engine import Database
+from store.erasure import expiry
 from store.erasure import sessions as erasures
 from store.erasure.holds import HeldError, place_hold
 from store.erasure.receipts import hand_out, problems_of
@@ -187,6 +188,26 @@ async def test_without_calls_the_case_ends_too(world: World, bakery: Shop) -> No
     await world.erase(bakery, case_id)
     await world.work()
     assert (await world.case(bakery, case_id)).outcome is Outcome.NOTHING_FOUND
+
+
+async def test_what_is_answered_is_kept_for_seven_years(world: World, bakery: Shop) -> None:
+    """Closed cases and finished requests go after them, like the audit log; an open case stays."""
+    closed, still_open = await world.open(bakery), await world.open(bakery)
+    async with world.database.tenant(bakery.tenant_id) as store:
+        await cases.close_case(store, closed, Outcome.NOTHING_FOUND, actor=OPERATOR)
+    async with open_house(world.database) as house:
+        request = await intake.take_in(house, NUMBER, Wish.ACCESS, contact=CALLER, language="de", actor=OPERATOR)
+        await intake.stop(house, request, actor=OPERATOR)
+    for years, left in ((6.99, 2), (7.01, 1)):
+        now = datetime.now(UTC) + timedelta(days=365.25 * years)
+        for tenant_id in (bakery.tenant_id, HOUSE):
+            await expiry.expire(world.database, world.blobs, tenant_id, now, seller_country="DE")
+        async with world.database.tenant(bakery.tenant_id) as store:
+            found = [case.id for case in await cases.list_cases(store, only_open=False)]
+        async with open_house(world.database) as house:
+            requests = await intake.list_intakes(house, only_open=False)
+        assert (len(found), len(requests)) == (left, left - 1)
+    assert found == [still_open]
 
 
 async def test_from_the_desk_to_the_last_trace(
