@@ -21,6 +21,7 @@ from store.engine import Database
 from store.migrate import MigrationError, migrate
 from store.settings import StoreSettings
 from voice.desk.clips import ClipShelf, NoVoiceError
+from voice.desk.housekeeping import Housekeeping
 from voice.desk.ingest import Ingestion
 from voice.desk.plans import Planner
 from voice.desk.server import Desk
@@ -116,6 +117,7 @@ async def _serve(board: Board, child: Child) -> None:
         opened.callback(edge.close)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(desk.ready, child, lambda: lines), name="ready")
+            group.create_task(Housekeeping(database, planner, shelf, spool).run(), name="housekeeping")
             group.create_task(publish_trunks(RUN, functools.partial(trunk_terms, database), edge), name="trunks")
             await desk.run()
 

@@ -1,8 +1,10 @@
 """Sentences the product itself says, rendered beforehand, so that a call never waits for a voice."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 RENDER_SECONDS = 10.0
 RENDERED_AT_ONCE = 8
 KEPT_BYTES = 32 << 20
+FRESH_SECONDS = 3600.0
 RETRY_SECONDS = 60.0
 """How long the better voice is left alone after it failed, and how often what is missing is tried again."""
 
@@ -153,6 +156,14 @@ class ClipShelf:
         if self._better is not self._local:
             self._wanted.update(missing)
 
+    async def keep_only(self, sentences: Iterable[Sentence]) -> int:
+        """Drop all other clips, but those of the last hour: a wording may be about to be published. How many files."""
+        keys = {speaker.key(sentence) for sentence in set(sentences) for speaker in (self._local, self._better)}
+        dropped = await asyncio.to_thread(_drop, self._folder, keys)
+        for key in dropped:
+            self._kept_bytes -= len(self._kept.pop(key, b""))
+        return len(dropped)
+
     async def run(self) -> None:
         """Replace what only the local voice has said so far, for ever."""
         while True:
@@ -207,6 +218,16 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes() or None  # empty: the machine lost power between rename and write-back
     except FileNotFoundError:
         return None
+
+
+def _drop(folder: Path, kept: set[str]) -> list[str]:
+    dropped = []
+    for path in folder.glob("*.ulaw"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stem not in kept and path.stat().st_mtime < time.time() - FRESH_SECONDS:
+                path.unlink()
+                dropped.append(path.stem)
+    return dropped
 
 
 def _write(path: Path, audio: bytes) -> None:

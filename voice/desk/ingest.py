@@ -158,9 +158,13 @@ class Ingestion:
             tenant_id, session_id = UUID(header.tenant_id), UUID(header.session_id)
             async with self._database.tenant(tenant_id) as store:
                 data_key = await store.keys.unwrap_data_key(store, session_id, header.wrapped_data_key)
+                erased = session_id not in await store.keys.data_keys(store, (session_id,))
         except (JournalDamagedError, KeyShreddedError) as error:
             self._alarm("journal_set_aside", left.session_id, error)
             await asyncio.to_thread(left.set_aside)
+            return
+        if erased:
+            await self._discard_erased(left, tenant_id, session_id)
             return
         records, damage = await asyncio.to_thread(_readable, content, data_key)
         if damage is not None:
@@ -175,11 +179,17 @@ class Ingestion:
                 async with self._database.tenant(tenant_id) as store:
                     await take_in(store, call.report(recording))
             except SessionErasedError:
-                log.info("erased_call_discarded", session_id=left.session_id)
-                await asyncio.to_thread(self._blobs.delete, blob_name(tenant_id, session_id))
+                await self._discard_erased(left, tenant_id, session_id)
+                return
         await asyncio.to_thread(left.discard)
         self.ingested += 1
         log.info("call_ingested", session_id=left.session_id, tenant_id=header.tenant_id)
+
+    async def _discard_erased(self, left: LeftBehind, tenant_id: UUID, session_id: UUID) -> None:
+        """Somebody had the call erased meanwhile. Its files go first: with what they hold they could be opened."""
+        await asyncio.to_thread(left.discard)
+        log.info("erased_call_discarded", session_id=left.session_id)
+        await asyncio.to_thread(self._blobs.delete, blob_name(tenant_id, session_id))
 
     async def _stored_recording(self, left: LeftBehind, call: JournalDigest, data_key: bytes) -> NewRecording | None:
         """The recording, once the blobs have it; None when there is none to keep.

@@ -116,6 +116,10 @@ class Planner:
             store.engine.StoreAwayError: The database is away.
             voice.desk.clips.NoVoiceError: A sentence cannot be said by any voice.
         """
+        await self._shelf.prepare(await self.sentences_of(tenant_id))
+
+    async def sentences_of(self, tenant_id: UUID) -> frozenset[Sentence]:
+        """What any published scenario of this tenant may have to say. Raises `StoreAwayError`."""
         wanted: set[Sentence] = set()
         async with self._database.tenant(tenant_id) as store:
             of_id = {project.id: project for project in await projects.all_projects(store)}
@@ -123,7 +127,12 @@ class Planner:
                 if summary.published_version is not None:
                     content = await self._content(store, summary.id, summary.published_version)
                     wanted.update(Sentences(of_id[summary.project_id], content).every())
-        await self._shelf.prepare(wanted)
+        return frozenset(wanted)
+
+    def forget(self) -> None:
+        """Drop what is remembered of scenarios and numbers; it is read again when it is needed."""
+        self._contents.clear()
+        self._tenants.clear()
 
     async def prepare_all(self) -> None:
         """`prepare` for every tenant, and whatever else would make the first caller wait."""

@@ -20,6 +20,7 @@ from voice.waist.journal import MAGIC, Header, JournalDamagedError, read_header
 _SESSION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LONGEST_JOURNAL = 256 << 20
 _LONGEST_HEADER = 1 << 16
+_DAMAGED = "damaged"
 
 
 class LeftBehind:
@@ -71,7 +72,7 @@ class LeftBehind:
 
     def set_aside(self) -> None:
         """Move both out of the way, into `damaged/`, where an operator finds them."""
-        aside = self._folder / "damaged"
+        aside = self._folder / _DAMAGED
         aside.mkdir(mode=0o700, exist_ok=True)
         for path in (self._recording, self._journal):
             with contextlib.suppress(FileNotFoundError):
@@ -81,7 +82,7 @@ class LeftBehind:
 
     def keep_copy(self) -> None:
         """Keep both in `damaged/` as they are, before what can be read of them is stored."""
-        aside = self._folder / "damaged"
+        aside = self._folder / _DAMAGED
         aside.mkdir(mode=0o700, exist_ok=True)
         for path in (self._recording, self._journal):
             with contextlib.suppress(FileNotFoundError, FileExistsError):
@@ -106,6 +107,21 @@ class Spool:
     def has(self, session_id: str) -> bool:
         """Whether this call has a journal here."""
         return bool(_SESSION_ID.fullmatch(session_id)) and (self._folder / f"{session_id}.journal").exists()
+
+    def set_aside(self) -> dict[str, float]:
+        """Calls of which something lies in `damaged/`, and since when, in seconds since the epoch."""
+        found: dict[str, float] = {}
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._folder / _DAMAGED):
+                if _SESSION_ID.fullmatch(entry.name.partition(".")[0]):
+                    # When it was put there: a link or a move changes this time, and not that of the content.
+                    found[entry.name.partition(".")[0]] = entry.stat(follow_symlinks=False).st_ctime
+        return found
+
+    def drop_set_aside(self, session_id: str) -> None:
+        """Remove what lies of a call in `damaged/`."""
+        for path in (self._folder / _DAMAGED).glob(f"{session_id}.*"):
+            path.unlink(missing_ok=True)
 
     def claim(self, session_id: str) -> LeftBehind | None:
         """What a call left, if it is over; None while somebody holds its lock, or when it is not there.
