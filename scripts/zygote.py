@@ -37,6 +37,10 @@ def serve(launch: Launch, *, as_json: bool) -> int:
     Raises:
         SettingError: Something must change before this can start.
     """
+    if launch.settings.database_is_embedded and "jobs" in launch.roles and "calls" not in launch.roles:
+        raise SettingError(
+            "DATABASE_URL", "is missing, and jobs without calls have no database", "Set it, or add calls to --roles"
+        )
     account = privileges.worker_account()
     home = Home(launch.settings.home_folder)
     home.prepare(account)
@@ -57,12 +61,8 @@ def serve(launch: Launch, *, as_json: bool) -> int:
     board = Board(launch, account, slots=calls_per_worker())
     board.check()
     preload()
-    roles = roles_of(board)
-    if not roles:
-        sys.stderr.write("--roles: nothing runs for jobs alone yet; calls and admin do all there is. Add one of them\n")
-        return 2
     supervisor = Supervisor(
-        roles,
+        roles_of(board),
         secrets_fd=launch.secrets_fd,
         as_json=as_json,
         on_ready=lambda lines: announce(launch, lines),

@@ -52,11 +52,11 @@ def test_roles_are_checked(tmp_path: Path) -> None:
     assert "calls, admin, jobs" in " ".join(done.stderr.split())
 
 
-def test_a_server_that_would_run_nothing_says_so(tmp_path: Path) -> None:
-    """The role jobs alone has no work yet: the start ends and says what to add."""
+def test_jobs_need_the_database_of_the_calls(tmp_path: Path) -> None:
+    """Jobs on a machine of their own, without a database that calls could share, are refused at the start."""
     done = aitelier(tmp_path / "home", "serve", "--roles", "jobs")
     assert done.returncode == 2
-    assert "Add one of them" in done.stderr
+    assert "AITELIER_DATABASE_URL: is missing" in done.stderr
 
 
 CALLED = [

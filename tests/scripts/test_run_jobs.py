@@ -1,12 +1,21 @@
 """The process of the jobs, in a whole server."""
 
+import asyncio
+import base64
 import os
 import signal
 import urllib.request
 
 from scripts.run_jobs import figures_text
+from store.engine import Database
+from store.erasure import expiry
+from store.jobs import defer
+from store.settings import StoreSettings
 from store.worker import TaskFigures
-from tests.scripts.conftest import Server, until
+from tests.database import MASTER_KEY, Shop, bakery, database, database_home, store_settings
+from tests.scripts.conftest import Server, served, until
+
+__all__ = ["bakery", "database", "database_home", "store_settings"]
 
 
 def _figures(server: Server) -> str:
@@ -22,6 +31,26 @@ def test_the_jobs_are_done_by_a_process_of_their_own(server: Server) -> None:
     os.kill(before, signal.SIGKILL)
     until(lambda: any(one.name == "jobs" and one.pid not in {None, before} for one in server.status.processes))
     until(server.ready)
+
+
+async def test_jobs_run_on_a_machine_of_their_own(
+    store_settings: StoreSettings, database: Database, bakery: Shop
+) -> None:
+    """With a database of one's own, a server that only does jobs does them, and ends in order."""
+    environment = {
+        "AITELIER_DATABASE_URL": str(store_settings.database_url),
+        "AITELIER_MASTER_KEY": base64.b64encode(MASTER_KEY).decode(),
+    }
+    async with database.tenant(bakery.tenant_id) as store:
+        await defer(store, expiry.TASK)
+
+    def whole() -> None:
+        with served(environment, "--roles", "jobs") as server:
+            assert {process.name for process in server.status.processes} == {"jobs"}
+            until(lambda: '"job_done"' in server.text() and expiry.TASK in server.text())
+            assert server.stop() == 0
+
+    await asyncio.to_thread(whole)
 
 
 def test_a_late_job_is_an_alarm() -> None:
