@@ -1,6 +1,6 @@
 """`aitelier retention`, `holds`, `erase`, `receipts`, `projects`: how long calls are kept, and how they go."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -57,8 +57,6 @@ async def _store_of(tenant: str | None) -> AsyncIterator[tuple[Books, TenantStor
             raise CommandError(str(error)) from None
         except NoProjectError:
             raise CommandError("PROJECT: is not being deleted, and was not") from None
-        except NoErasureError:
-            raise CommandError("ERASURE: there is none of that id") from None
 
 
 async def _project(store: TenantStore, wanted: str) -> Project:
@@ -201,7 +199,7 @@ def release_hold(hold: Annotated[UUID, typer.Argument(metavar="HOLD")], tenant: 
 
 
 def erase(
-    calls: Annotated[list[UUID], typer.Argument(metavar="SESSION...", help="As `aitelier sessions list` shows them.")],
+    calls: Annotated[list[UUID], typer.Argument(metavar="SESSION...", help="As `aitelier sessions` shows them.")],
     tenant: Tenant = None,
     *,
     yes: Yes = False,
@@ -212,11 +210,11 @@ def erase(
 
     async def work() -> sessions.Receipt:
         async with _store_of(tenant) as (books, store):
-            tenant_id = store.tenant_id
             asked = await sessions.erase_sessions(store, books.blobs, calls, actor=OPERATOR, reason=Reason.MEMBER_ASKED)
         if not asked.sessions:
             raise CommandError("SESSION: the tenant has none of these calls")
         async with open_books() as books:
+            tenant_id = await books.tenant(tenant)
             with Progress(console=_out, transient=True) as bar:
                 shown = bar.add_task("Erasing", total=asked.sessions)
 
@@ -240,19 +238,27 @@ def show_receipt(
     """Print a receipt as JSON, with the proof that the audit log holds it."""
 
     async def work() -> dict[str, Any]:
-        async with _store_of(tenant) as (books, store):
-            try:
-                found = (await sessions.find_erasure(store, erased)).signed
-            except NoErasureError:
-                try:
-                    found = (await deletions.find_deletion(store, erased)).receipt
-                except NoProjectError:
-                    raise NoErasureError(str(erased)) from None
-        if found is None:
-            raise CommandError("ERASURE: it is still being carried out; nobody can read the calls any more")
-        return await hand_out(books.database, store.tenant_id, found)
+        async with open_books() as books:
+            tenant_id = await books.tenant(tenant)
+            async with books.database.tenant(tenant_id) as store:
+                found = await _receipt(store, erased)
+            return await hand_out(books.database, tenant_id, found)
 
     print(msgspec.json.format(msgspec.json.encode(run(work()))).decode())
+
+
+async def _receipt(store: TenantStore, erased: UUID) -> Mapping[str, Any]:
+    """Of an erasure, or of a project that was deleted."""
+    try:
+        found = (await sessions.find_erasure(store, erased)).signed
+    except NoErasureError:
+        try:
+            found = (await deletions.find_deletion(store, erased)).receipt
+        except NoProjectError:
+            raise CommandError("ERASURE: there is none of that id") from None
+    if found is None:
+        raise CommandError("ERASURE: it is still being carried out; nobody can read the calls any more")
+    return found
 
 
 @receipts_app.command(name="verify")
