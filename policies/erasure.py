@@ -224,6 +224,12 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         columns=_columns(index="subject", wrapped_key="wrapped", fact="created_at"),
         why="goes with the last call of the person",
     ),
+    # ---------------------------------------------------------------------------------------------------- mail going out
+    "mails": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="id", tenant_sealed="to_sealed subject_sealed body_sealed", fact="kind queued_at"),
+        why="gone once it is sent; a letter names a request by its id, and never what was said in a call",
+    ),
     # -------------------------------------------------------------------------------------------- requests of callers
     "dsar_contacts": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(tenant_sealed="contact_sealed")
