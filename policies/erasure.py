@@ -224,7 +224,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         columns=_columns(index="subject", wrapped_key="wrapped", fact="created_at"),
         why="goes with the last call of the person",
     ),
-    # ---------------------------------------------------------------------------------------------------- mail going out
+    # --------------------------------------------------------------------------------------------------- mail going out
     "mails": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
         columns=_columns(id="id", tenant_sealed="to_sealed subject_sealed body_sealed", fact="kind queued_at"),
