@@ -14,7 +14,7 @@ from scripts.preload import LateImports
 from sip.control import CONTROL_NAME
 from sip.doors import NoDoorError
 from sip.edge import Edge
-from sip.endpoint import JITTER_BUFFER_MS, Endpoint
+from sip.endpoint import Endpoint
 from sip.settings import EdgeSettings, WorkerSettings
 from voice.call.desk_client import DeskClient
 from voice.call.office import CallOffice
@@ -101,7 +101,7 @@ def run_worker(board: Board, child: Child) -> int:
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_term)
         desk = DeskClient(RUN / "desk.sock", worker=child.name)
-        office = CallOffice(desk, SPOOL, board.rehearsal_url, board.tls, caller_late_ms=JITTER_BUFFER_MS)
+        office = CallOffice(desk, SPOOL, board.rehearsal_url, board.tls)
         endpoint = Endpoint(worker_settings(board, child), office.take)
         endpoint.start()
         child.ready()

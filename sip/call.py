@@ -27,6 +27,7 @@ from policies.line_events import (
 )
 from policies.quality import mean_opinion_score
 from sip.invite import Invite
+from sip.jitter import JitterGauge
 from sip.media import MediaPort
 from sip.message import RefusedError, uri_of
 from sip.playout import Lane, Playout
@@ -49,6 +50,8 @@ _RECEIVES = pj.PJMEDIA_DIR_DECODING
 class PortPool(Protocol):
     """Where a line borrows its media port."""
 
+    jitter: JitterGauge
+
     def borrow_port(self) -> MediaPort | None:
         """A free port, or None; there are as many as calls."""
 
@@ -66,7 +69,7 @@ class PhoneLine:
         self.trunk = invite.trunk
         self.media_lost_seconds = media_lost_seconds
         """No RTP for so long is reported, once for each time it happens; the call may change it."""
-        self.on_tick: Callable[[bytes, bytes], None] | None = None
+        self.on_tick: Callable[[bytes, bytes, int], None] | None = None
         self.playout = Playout()
         self.transport = LineTransport(self.playout, self.press)
         self._loop = asyncio.get_running_loop()
@@ -88,6 +91,8 @@ class PhoneLine:
         self._codec = ""
         self._media_index: int | None = None
         """Which of the call's media has a stream now."""
+        self._streams: dict[int, int] = {}
+        """Addresses of the live streams, by index."""
         self._past_streams = StreamTotals()
         self._packets_seen = 0
         self._heard_at = self._loop.time()
@@ -268,6 +273,7 @@ class PhoneLine:
                 media.startTransmit(port)
             if direction & _SENDS:
                 port.startTransmit(media)
+            port.gauge(self._pool.jitter.of(self._streams.get(index, 0), sip.getStreamStat(index)))
 
         self._operate("connect", connect)
         self._emit(MediaAgreed(codec, suite))
@@ -280,9 +286,16 @@ class PhoneLine:
             self._heard_at = self._loop.time()
             self._emit(HeldByCaller() if held else ResumedByCaller())
 
+    def stream_begun(self, index: int, address: int) -> None:
+        """A stream was made, and lies at this address until it ends."""
+        self._streams[index] = address
+
     def stream_ended(self, index: int) -> None:
         """A stream is about to go; its figures are kept."""
+        self._streams.pop(index, None)
         if index == self._media_index:
+            if self._port is not None:
+                self._port.gauge(None)
             self._past_streams = self._totals()
             self._media_index = None
             self._packets_seen = 0
@@ -303,11 +316,11 @@ class PhoneLine:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _tick(self, heard: bytes, said: bytes, lane: Lane | None, taken: int) -> None:
+    def _tick(self, heard: bytes, rested_ms: int, said: bytes, lane: Lane | None, taken: int) -> None:
         on_tick = self.on_tick
         if on_tick is not None:
             try:
-                on_tick(heard, said)
+                on_tick(heard, said, rested_ms)
             except Exception as error:  # noqa: BLE001  # one call's mistake must not take the tick from the others
                 self._tick_went_wrong(error)
         try:

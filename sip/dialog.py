@@ -99,6 +99,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # the binding has no types
 
         self._reported(changed)
 
+    def onStreamCreated(self, event: Any) -> None:  # noqa: N802  # pjsua2's name
+        """A stream begins: at the answer, and at each re-INVITE that changes it."""
+        self._reported(lambda line: line.stream_begun(int(event.streamIdx), int(event.stream)))
+
     def onStreamDestroyed(self, event: Any) -> None:  # noqa: N802  # pjsua2's name
         """A stream goes: at the end, and at each re-INVITE that changes it."""
         self._reported(lambda line: line.stream_ended(int(event.streamIdx)))

@@ -25,6 +25,7 @@ from sip.call import PhoneLine
 from sip.control import ANNOUNCE_EVERY_S, CallEnded, ControlSender, WorkerReady
 from sip.dialog import SipCall
 from sip.invite import read_invite
+from sip.jitter import JitterGauge
 from sip.media import MediaClock, MediaPort, make_ports
 from sip.settings import WorkerSettings
 
@@ -69,6 +70,8 @@ class Endpoint:
         self._stack: _Stack | None = None
         self._account: _Account | None = None
         self._free_ports: list[MediaPort] = []
+        self.jitter = JitterGauge()
+        """Tells the lines how long their callers' sound rests."""
         self._sip_socket = -1
         self._timer: asyncio.TimerHandle | None = None
         self._watch_at = 0.0

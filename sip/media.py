@@ -15,10 +15,13 @@ from typing import Any
 import pjsua2 as pj
 
 from sip.frames import FRAME_BYTES, SILENCE, ReadFrame, WriteFrame, frame_access
+from sip.jitter import RestedMs
 from sip.playout import Lane, Playout
 
-TickSink = Callable[[bytes, bytes, Lane | None, int], None]
-"""Takes one tick on the loop's thread: the caller's frame, ours, and where ours came from."""
+TickSink = Callable[[bytes, int, bytes, Lane | None, int], None]
+"""Takes one tick on the loop's thread: the caller's frame and how many milliseconds it had rested in the jitter buffer,
+ours, and where ours came from.
+"""
 
 _NOTHING_SENT: tuple[bytes, Lane | None, int] = (SILENCE, None, 0)
 
@@ -67,7 +70,8 @@ class MediaPort(pj.AudioMediaPort):  # type: ignore[misc]  # the binding has no 
         self._playout: Playout | None = None
         self._sink: TickSink | None = None
         self._sent = _NOTHING_SENT
-        self._ticks: deque[tuple[bytes, bytes, Lane | None, int]] = deque()
+        self._rested_ms: RestedMs | None = None
+        self._ticks: deque[tuple[bytes, int, bytes, Lane | None, int]] = deque()
         picture = pj.MediaFormatAudio()
         picture.init(pj.PJMEDIA_FORMAT_PCM, 8000, 1, 20_000, 16)
         self.createPort(f"call{number}", picture)
@@ -81,9 +85,14 @@ class MediaPort(pj.AudioMediaPort):  # type: ignore[misc]  # the binding has no 
         self._playout = playout
         self._clock.borrowed(self)
 
+    def gauge(self, rested_ms: RestedMs | None) -> None:
+        """Ask this in each tick how long the caller's sound rests; None once the stream is about to go."""
+        self._rested_ms = rested_ms
+
     def give_back(self) -> None:
         """Take the port away from its call, after the ticks that were still on their way."""
         self._clock.returned(self)
+        self._rested_ms = None
         self._playout = None
         self.deliver()
         self._sink = None
@@ -114,7 +123,9 @@ class MediaPort(pj.AudioMediaPort):  # type: ignore[misc]  # the binding has no 
         heard = self._read(frame)
         sent = self._sent
         self._sent = _NOTHING_SENT
-        self._ticks.append((heard if len(heard) == FRAME_BYTES else SILENCE, *sent))
+        rested_ms = self._rested_ms
+        rested = 0 if rested_ms is None else rested_ms()
+        self._ticks.append((heard if len(heard) == FRAME_BYTES else SILENCE, rested, *sent))
         clock = self._clock
         if self is clock.last_port:
             clock.wake()

@@ -30,7 +30,7 @@ class LocalLine:
         self.playout = Playout()
         self.transport = LineTransport(self.playout, self.press)
         self.media_lost_seconds = 20.0
-        self.on_tick: Callable[[bytes, bytes], None] | None = None
+        self.on_tick: Callable[[bytes, bytes, int], None] | None = None
         self._on_event: Callable[[LineEvent], None] | None = None
         self._waiting: list[LineEvent] = []
         self._to_speak: deque[bytes] = deque()
@@ -131,7 +131,7 @@ class LocalLine:
             self.said += caller
             self.tick_times.append(time.monotonic())
             if self.on_tick is not None:
-                self.on_tick(caller, agent)
+                self.on_tick(caller, agent, 0)
             self.playout.tick_passed(lane, taken)
             self.transport.tick(caller, spoke=lane is not None)
 

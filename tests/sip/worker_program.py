@@ -87,11 +87,11 @@ class Program:
     async def talk(self, number: int, line: PhoneLine) -> None:
         self.listen(number, line)
         if line.called == "echo":
-            line.on_tick = lambda heard, _: line.playout.say(heard, item="echo")
+            line.on_tick = lambda heard, *_: line.playout.say(heard, item="echo")
         if line.called == "hear":
             ticks = [0]
 
-            def count(heard: bytes, _said: bytes) -> None:
+            def count(heard: bytes, _said: bytes, _rested_ms: int) -> None:
                 ticks[0] += 1
                 assert line.playout.samples == (ticks[0] - 1) * 160, "the time base skipped"
                 if ticks[0] == 50:

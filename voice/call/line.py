@@ -13,6 +13,7 @@ from policies.line_events import LineEvent, LineStatistics
 SAMPLES_PER_SECOND = 8000
 FRAME_SAMPLES = 160
 FRAME_BYTES = 320
+FRAME_MS = 20
 
 
 class Playout(Protocol):
@@ -68,8 +69,10 @@ class Line(Protocol):
     """No RTP from the caller for so long is reported as `MediaLost`. Set by the call."""
     on_event: Callable[[LineEvent], None]
     """Set by the call; called on the loop's thread, in order. Until it is set, events wait."""
-    on_tick: Callable[[bytes, bytes], None] | None
-    """Set by the call; gets (caller's frame, our frame) of each tick on the loop's thread, as the line carried them."""
+    on_tick: Callable[[bytes, bytes, int], None] | None
+    """Set by the call; gets each tick on the loop's thread: the caller's frame, ours, as the line carried them, and how
+    many milliseconds the caller's had rested in the jitter buffer.
+    """
 
     @property
     def playout(self) -> Playout:

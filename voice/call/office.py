@@ -41,15 +41,10 @@ class CallOffice:
         speech_url: str,
         tls: ssl.SSLContext | None,
         own_stages: OwnStagesFor = lambda _: OwnStages(),
-        *,
-        caller_late_ms: int = 0,
     ) -> None:
-        """`speech_url` is the local speech server's; `own_stages` gives a developer's processors for a call.
-
-        `caller_late_ms` is how long the line's jitter buffer holds the caller's sound.
-        """
+        """`speech_url` is the local speech server's; `own_stages` gives a developer's processors for a call."""
         self._writer = SpoolWriter()
-        self._means = Means(desk, self._writer, spool, speech_url, tls, own_stages, caller_late_ms)
+        self._means = Means(desk, self._writer, spool, speech_url, tls, own_stages)
         self._tasks = Tasks()
         self._calls: set[Call] = set()
         self._draining = False

@@ -14,7 +14,7 @@ from voice.call.consent_gate import ConsentGate
 from voice.call.desk_client import DeskClient
 from voice.call.journal import CallLog, Journal, SpoolWriter
 from voice.call.latency import SoundLatency
-from voice.call.line import FRAME_SAMPLES, SAMPLES_PER_SECOND, Line
+from voice.call.line import SAMPLES_PER_SECOND, Line
 from voice.call.model import RealtimeModel
 from voice.call.model_token import ModelToken
 from voice.call.pipeline import CallPipeline, OwnStages, OwnStagesFor, stages
@@ -42,8 +42,6 @@ class Means:
     tls: ssl.SSLContext | None = None
     """For connections to the model; built once, before the fork. None: models are on loopback without TLS."""
     own_stages: OwnStagesFor = lambda _: OwnStages()
-    caller_late_ms: int = 0
-    """How long the line's jitter buffer holds the caller's sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,6 @@ def assemble(
             means.spool,
             plan,
             functools.partial(_alarm_about_recording, log),
-            late_ticks=means.caller_late_ms * SAMPLES_PER_MS // FRAME_SAMPLES,
         ),
         transcript=transcript,
         reports=reports,

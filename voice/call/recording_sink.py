@@ -4,13 +4,11 @@ Stereo G.711 mu-law at 8,000 samples a second, the caller left and the agent rig
 frames of each tick of the media clock, so the sides cannot drift apart, and speech that was cut off is not in it.
 Paused stretches are silence, so that time never shifts.
 
-The caller's frame of a tick was said earlier, because it has rested in the jitter buffer meanwhile. The sides are put
-together as the wire had them: the agent's frames wait here as long as the caller's did there.
+The sides are put together as the wire had them: see `side_by_side`.
 """
 
 import audioop
 import os
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +18,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
 from voice.call.journal import SpoolFile, SpoolWriter
-from voice.call.line import FRAME_BYTES, FRAME_SAMPLES
+from voice.call.line import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES
+from voice.call.side_by_side import SideBySide
 from voice.waist.plan import CallPlan
 
 MULAW_SILENCE = b"\xff"
-BATCH_TICKS = 16
-"""Ticks handed to the writer at a time: 320 ms, so that a killed worker loses little more than an unfinished chunk."""
+BATCH_TICKS = 12
+"""Ticks handed to the writer at a time: 240 ms, so that a killed worker loses little more than an unfinished chunk."""
 WAITING_BYTES = 1 << 20
 """Of one call, while the disk takes nothing: about a minute. What comes on top becomes silence."""
 _STEREO_BYTES = 2
@@ -40,23 +39,18 @@ def recording_key(data_key: bytes) -> bytes:
 class RecordingSink:
     """Takes the ticks of one call. All of it is for the loop's thread, and none of it waits."""
 
-    def __init__(
-        self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None], *, late_ticks: int = 0
-    ) -> None:
-        """`troubled` is called, on the writer's thread, when the disk refuses for the first time.
-
-        `late_ticks` is how many ticks before its own the caller's frame of a tick was said.
-        """
+    def __init__(self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None]) -> None:
+        """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
         self._writer = writer
         self._file = _SealedStereo(SpoolFile(folder / f"{plan.session_id}.recording", troubled=troubled), plan)
         self._caller: list[bytes] = []
         self._agent: list[bytes] = []
-        self._late_ticks = late_ticks
-        self._said: deque[bytes] = deque()
-        """Frames of the agent whose counterparts still rest in the jitter buffer."""
+        self._sides = SideBySide(self._add)
         self._on = False
         self.paused = False
         """Ticks are taken as silence."""
+        self._unpaused_ms = 1 << 30
+        """Since the last pause; as if there had been one long ago."""
         self.samples = 0
         """Length of the recording so far."""
 
@@ -69,19 +63,20 @@ class RecordingSink:
         """Take every tick from now on."""
         self._on = True
 
-    def tick(self, caller: bytes, agent: bytes) -> None:
-        """The two frames of one tick, signed 16 bits, 20 ms."""
+    def tick(self, caller: bytes, agent: bytes, rested_ms: int) -> None:
+        """The two frames of one tick, signed 16 bits, 20 ms; the caller's had rested so long in the jitter buffer."""
         if not self._on:
             return
+        self._unpaused_ms = 0 if self.paused else self._unpaused_ms + FRAME_MS
         if self.paused:
             caller = agent = _MUTED
-        self._said.append(agent)
-        if len(self._said) > self._late_ticks:  # else the caller said it before the recording began
-            self._add(caller)
+        elif self._unpaused_ms <= rested_ms:  # said while it was paused
+            caller = _MUTED
+        self._sides.tick(caller, agent, rested_ms)
 
-    def _add(self, caller: bytes) -> None:
+    def _add(self, caller: bytes, agent: bytes) -> None:
         self._caller.append(caller)
-        self._agent.append(self._said.popleft())
+        self._agent.append(agent)
         self.samples += FRAME_SAMPLES
         if len(self._caller) >= BATCH_TICKS:
             self._hand_over()
@@ -90,8 +85,7 @@ class RecordingSink:
         """The call is over: seal the rest and end the file properly."""
         if self._on:
             self._on = False
-            while self._said:
-                self._add(_MUTED)
+            self._sides.finish()
             self._hand_over()
             self._writer.do(self._file.finish)
             self._writer.finish(self._file.file)
@@ -102,7 +96,7 @@ class RecordingSink:
             self._on = False
             self._caller.clear()
             self._agent.clear()
-            self._said.clear()
+            self._sides.forget()
             self.samples = 0
             self._writer.do(self._file.discard)
 

@@ -270,12 +270,12 @@ class Call:
 
     # --- the line ----------------------------------------------------------------------------------------------------
 
-    def _tick(self, caller: bytes, agent: bytes) -> None:
+    def _tick(self, caller: bytes, agent: bytes, rested_ms: int) -> None:
         """One tick of the media clock: the hot path."""
         parts, performer = self._parts, self._performer
         if parts is None or performer is None:
             return
-        parts.sink.tick(caller, agent)
+        parts.sink.tick(caller, agent, rested_ms)
         self._latency.tick()
         if parts.ear.listening:
             parts.ear.tick(caller)

@@ -19,6 +19,7 @@ from tests.fakes.plans import PLAN, tone
 from voice.call import journal as module
 from voice.call.journal import CallLog, Journal, SpoolFile, SpoolWriter
 from voice.call.recording_sink import RecordingSink, recording_key
+from voice.call.side_by_side import LASTING_TICKS, LONGEST_REST_TICKS
 from voice.waist.journal import AlarmRaised, KeyPressed, open_records, read_header
 
 SESSION = msgspec.structs.replace(PLAN, session_id="0198c0de-0000-7000-8000-00000000abcd")
@@ -95,13 +96,14 @@ async def test_recording_cut_short_keeps_its_whole_chunks(writer: SpoolWriter, t
     sink = RecordingSink(writer, tmp_path, SESSION, lambda: None)
     sink.start()
     for _ in range(500):
-        sink.tick(tone(300, 0.02), bytes(320))
+        sink.tick(tone(300, 0.02), bytes(320), 0)
     await writer.done()
     sealed = (tmp_path / f"{SESSION.session_id}.recording").read_bytes()
     context = recording_context(SESSION.tenant_id, SESSION.session_id)
     plain = recover(recording_key(SESSION.data_key), context, sealed, AESGCM)
-    assert sink.samples == 80000
-    assert 80000 * 2 - len(plain) < 2 * 8000 * 1.4
+    behind = LASTING_TICKS - 1 + LONGEST_REST_TICKS
+    assert sink.samples == 80000 - behind * 160
+    assert 80000 * 2 - len(plain) < 2 * 8000 * 1.5
     assert set(plain[1::2]) == {0xFF}
     assert b"\xff" * 100 not in plain[0::2]
 
@@ -168,7 +170,7 @@ def test_full_disk_makes_silence_not_a_shift(tmp_path: Path) -> None:
             frame = tone(300, 0.02)
             def second(count):
                 for _ in range(50 * count):
-                    sink.tick(frame, frame)
+                    sink.tick(frame, frame, 0)
             second(2)
             await writer.done()
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
