@@ -15,9 +15,8 @@ from sqlalchemy.orm import ORMExecuteState, QueryableAttribute, Session, Session
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.elements import ClauseElement
 
-from store.scopable import UnscopedAccessError, unscopable
+from store.scopable import UnscopedAccessError, tables_of
 from store.tables.base import TenantRow
-from store.tables.catalogue import TABLES
 
 
 class GuardedSession(Session):
@@ -64,10 +63,8 @@ def _scope_statement(state: ORMExecuteState) -> None:
     if state.is_insert or state.parameters:
         # A parameter could take the place of the tenant in the criteria; a list of them makes changes by primary key.
         raise UnscopedAccessError("values stand in the statement, and new rows are added or put")
-    problem = unscopable(state.statement)
-    if problem is not None:
-        raise UnscopedAccessError(f"{problem} takes no criteria")
-    state.statement = state.statement.options(*_criteria(session.tenant_id))
+    criteria = (_criterion(table, session.tenant_id) for table in tables_of(state.statement))
+    state.statement = state.statement.options(*criteria)
 
 
 @event.listens_for(GuardedSession, "before_flush")
@@ -85,10 +82,7 @@ def _loaded_from(row: TenantRow, session: GuardedSession) -> object:
     return session.tenant_id if identity is None else identity[0]
 
 
-@lru_cache(maxsize=256)
-def _criteria(tenant_id: UUID) -> tuple[ExecutableOption, ...]:
+@lru_cache(maxsize=4096)
+def _criterion(table: type[TenantRow], tenant_id: UUID) -> ExecutableOption:
     # A lambda, not an expression: an expression would bind the base table where a statement uses an alias of it.
-    # On every table, whether the statement seems to name it or not. Making these costs more than using them.
-    return tuple(
-        with_loader_criteria(table, lambda row: row.tenant_id == tenant_id, include_aliases=True) for table in TABLES
-    )
+    return with_loader_criteria(table, lambda row: row.tenant_id == tenant_id, include_aliases=True)

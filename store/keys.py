@@ -8,12 +8,14 @@ import hmac
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID
 
 from sqlmodel import col, delete, select
 
 from store.scope import TenantStore
 from store.sealing import Columns, SealBrokenError, Sealer, derive, framed, key_id
+from store.tables.base import among
 from store.tables.keys import DataKeyTable, TenantKeyTable
 
 _WRAPPING = "wrapping"
@@ -111,8 +113,9 @@ class KeyRing:
 
     async def data_keys(self, store: TenantStore, session_ids: Collection[UUID]) -> dict[UUID, bytes]:
         """The plain keys of these calls; erased ones are missing."""
-        rows = await store.all(select(DataKeyTable).where(col(DataKeyTable.session_id).in_(session_ids)))
-        return {row.session_id: await self.unwrap_data_key(store, row.session_id, row.wrapped) for row in rows}
+        wrapped = select(DataKeyTable.session_id, DataKeyTable.wrapped)
+        rows = await store.rows(wrapped.where(among(DataKeyTable.session_id, session_ids)))
+        return {session_id: await self.unwrap_data_key(store, session_id, key) for session_id, key in rows}
 
     async def shred(self, store: TenantStore, session_id: UUID) -> bool:
         """Delete a call's key; False when there was none."""
@@ -140,7 +143,7 @@ class KeyRing:
         if number not in keys:
             raise KeyShreddedError("no key of this tenant opens it")
         try:
-            return Sealer(keys[number]).open(wrapped, place)
+            return _sealer(keys[number]).open(wrapped, place)
         except SealBrokenError as error:
             raise KeyShreddedError("the wrapped key does not belong here") from error
 
@@ -167,6 +170,12 @@ class KeyRing:
         if keys:
             self._opened[store.tenant_id, purpose] = keys
         return keys
+
+
+@lru_cache(maxsize=1024)
+def _sealer(key: bytes) -> Sealer:
+    # Of a tenant's key: a list of calls is unwrapped by one, and making its cipher takes as long as unwrapping.
+    return Sealer(key)
 
 
 def _tenant_key_place(tenant_id: UUID, purpose: str, number: bytes) -> bytes:

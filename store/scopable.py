@@ -59,6 +59,7 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import ForUpdateArg, FromGrouping, SelectStatementGrouping, TextualSelect
 
+from store.tables.base import TenantRow
 from store.tables.catalogue import TABLES
 
 
@@ -114,16 +115,22 @@ _HARMLESS_FUNCTIONS = (
     functions.sum,
 )
 """Of those that SQLAlchemy knows by itself. One of the same name in another schema is another function."""
-_PLACES_OF_TEXT = ("_prefixes", "_suffixes", "_hints", "_statement_hints", "_params")
-"""Where a statement takes SQL text, or values that could replace the tenant's, which are not among its parts."""
+_PLACES_BESIDE = ("_prefixes", "_suffixes", "_hints", "_statement_hints", "_params", "_with_options")
+"""Where a statement takes SQL text, values that could replace the tenant's, or options that bring tables along: none
+of it is among its parts."""
 _OPERATOR = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
-_Entity = Mapper[object] | AliasedInsp[object]
+_Entity = Mapper[TenantRow] | AliasedInsp[TenantRow]
 
 
-def unscopable(statement: Executable) -> str | None:
-    """What in the statement the criteria cannot reach, or None."""
+def tables_of(statement: Executable) -> frozenset[type[TenantRow]]:
+    """Every table that the statement names, at whatever depth.
+
+    Raises:
+        UnscopedAccessError: There is something in it that criteria on these tables do not reach.
+    """
     waiting: list[tuple[object, _Entity | None]] = [(statement, None)]
     seen: dict[tuple[int, int], object] = {}  # with the parts themselves, so that no other takes the number of one
+    tables: set[type[TenantRow]] = set()
     while waiting:
         part, changed = waiting.pop()
         key = (id(part), id(changed))
@@ -133,12 +140,13 @@ def unscopable(statement: Executable) -> str | None:
         entity = _entity(part)
         if entity is not None:
             problem = _entity_problem(entity, changed)
+            tables.add(entity.mapper.class_)  # one of ours, or there is a problem
         else:
             problem = _problem(part)
             waiting.extend((child, _changed_within(part, changed)) for child in _parts(part))
         if problem is not None:
-            return problem
-    return None
+            raise UnscopedAccessError(f"{problem} takes no criteria")
+    return frozenset(tables)
 
 
 def _entity(part: ClauseElement) -> _Entity | None:
@@ -180,8 +188,8 @@ def _parts(part: ClauseElement) -> Iterable[object]:
 
 
 def _problem(part: ClauseElement) -> str | None:
-    if any(getattr(part, place, ()) for place in _PLACES_OF_TEXT):
-        return "SQL text or a value beside the statement's parts"
+    if any(getattr(part, place, ()) for place in _PLACES_BESIDE):
+        return "what stands beside the statement's parts"
     if _is_full_join(part):
         return "a FULL JOIN"
     if isinstance(part, TableClause):

@@ -7,6 +7,7 @@ keys are real where something is going to be opened, and bytes of the right leng
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import time
@@ -18,7 +19,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import rfc8785
 
 from policies.audit_tags import Tag
 from policies.merkle import Edge, leaf_hash
@@ -182,10 +182,11 @@ def write_audit_log(home: Path, tenant_id: UUID, entries: int) -> None:
                 "objects": {"session": str(UUID(int=index))},
                 "facts": {},
             }
-            text = rfc8785.dumps(leaf)
-            found = leaf_hash(text)
+            # The canonical JSON of what is ASCII and has no fractions (RFC 8785), in a tenth of the time.
+            text = json.dumps(leaf, sort_keys=True, separators=(",", ":"))
+            found = leaf_hash(text.encode())
             edge = edge.appended(found)
-            yield tenant_id, index, found, text.decode(), at, leaf["tag"], "user", f"user-{index % 40}"
+            yield tenant_id, index, found, text, at, leaf["tag"], "user", f"user-{index % 40}"
 
     with _superuser(home) as connection:
         _copy(connection, _LEAVES, rows())

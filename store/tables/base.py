@@ -1,10 +1,11 @@
 """What every table has: its tenant, and the column types of PostgreSQL that SQLModel does not know by itself."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Text, Uuid, any_, literal
+from sqlmodel import Field, SQLModel, col
 
 
 class Timestamp(DateTime):
@@ -28,6 +29,11 @@ class Texts(ARRAY[str]):
 def now() -> datetime:
     """The moment a row is made."""
     return datetime.now(UTC)
+
+
+def among(column: UUID, ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Whether the column is one of these, as one parameter: the statement's text stays the same for any number."""
+    return col(column) == any_(literal(list(ids), ARRAY(Uuid())))
 
 
 class TenantRow(SQLModel):

@@ -11,10 +11,9 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    true,
     update,
 )
-from sqlalchemy.orm import Bundle, aliased, object_session, outerjoin, with_loader_criteria
+from sqlalchemy.orm import Bundle, aliased, object_session, outerjoin
 from sqlalchemy.orm import join as orm_join
 from sqlalchemy.pool import NullPool
 from sqlmodel import col
@@ -194,12 +193,6 @@ def any_of_a_subquery(s: Scene) -> bool:
 def locked_rows(s: Scene) -> bool:
     joined = select(ProjectTable).join(ScenarioTable, literal(value=True)).with_for_update(of=ScenarioTable)
     return foreign(s, s.session.scalars(joined))
-
-
-@reads
-def wider_criteria_of_ones_own(s: Scene) -> bool:
-    wide = with_loader_criteria(ProjectTable, true())
-    return foreign(s, s.session.scalars(select(ProjectTable).options(wide)))
 
 
 @reads

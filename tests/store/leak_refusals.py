@@ -30,6 +30,7 @@ from sqlalchemy.orm import (
     registry,
     relationship,
     selectinload,
+    with_loader_criteria,
     with_polymorphic,
 )
 from sqlmodel import col
@@ -473,3 +474,9 @@ def text_as_the_source(s: Scene) -> object:
 @refused
 def data_definition(s: Scene) -> object:
     return s.session.execute(DDL("TRUNCATE projects CASCADE"))
+
+
+@refused
+def criteria_of_ones_own(s: Scene) -> object:
+    wide = with_loader_criteria(ProjectTable, col(ProjectTable.id).in_(select(NumberTable.project_id)))
+    return s.session.scalars(select(ProjectTable).options(wide))

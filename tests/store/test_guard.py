@@ -14,6 +14,7 @@ from sqlalchemy import (
     cast,
     create_engine,
     delete,
+    inspect,
     select,
     update,
 )
@@ -26,6 +27,7 @@ from store.engine import Database
 from store.guard import GuardedSession
 from store.scopable import UnscopedAccessError
 from store.settings import StoreSettings
+from store.tables.catalogue import TABLES
 from store.tables.setup import NumberTable, ProjectTable, TenantTable
 from tests.database import MASTER_KEY, Shop, address, fresh_database, make_shop
 from tests.store import leak_reads, leak_refusals
@@ -137,3 +139,8 @@ def test_a_statement_made_for_one_tenant_serves_another(street: Street) -> None:
     for shop in (street.bakery, street.florist, street.bakery):
         with GuardedSession(tenant_id=shop.tenant_id, bind=street.engine) as session:
             assert session.scalars(statement).all() == [shop.tenant_id]
+
+
+def test_no_table_brings_others_along() -> None:
+    """No table has relationships, by which a statement would read tables that it does not name."""
+    assert [table for table in TABLES if inspect(table).relationships] == []
