@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from policies.audit_tags import Actor, Tag
 from policies.merkle import Edge
-from store.audit.log import lock, record
+from store.audit.log import JsonValue, lock, record
 from store.audit.notes import Checkpoint, Signer, VerifierKey
 from store.engine import Database
 from store.house import HOUSE, open_house
@@ -64,7 +64,7 @@ async def checkpoint(database: Database, tenant_id: UUID, *, at: datetime | None
         edge = Edge.unpacked(head.size, head.edge)
     if tenant_id != HOUSE:  # first, so that no checkpoint is ever handed out that the server's own log does not know
         async with open_house(database) as store:
-            facts = {"size": edge.size, "root": edge.root.hex()}
+            facts: dict[str, JsonValue] = {"size": edge.size, "root": edge.root.hex()}
             await record(store, _AUDITOR, Tag.CHECKPOINT_MADE, objects={"tenant": str(tenant_id)}, facts=facts)
     signed = signer.sign(Checkpoint(signer.name, edge.size, edge.root), int(at.timestamp()))
     async with database.tenant(tenant_id) as store:
