@@ -19,20 +19,30 @@ from scripts import dsar_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
-from scripts.settings import Settings
+from scripts.mailer import Mailer
+from scripts.settings import Secrets, Settings
+from store.audit.checkpoints import checkpoint_all
 from store.blobs import BlobsAwayError
 from store.blobs_choice import open_blobs
 from store.engine import Database, StoreAwayError
 from store.erasure import expiry
 from store.erasure import projects as deletions
 from store.erasure import sessions as erasing
-from store.jobs import Handler, Periodic
+from store.jobs import Handler, Periodic, Round
 from store.migrate import MigrationError, migrate
+from store.outbox import SEND_MAIL
 from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 
 log = structlog.get_logger()
 
+
+async def _sign_audit_logs(this: Round) -> None:
+    """Sign what each tenant's audit log is by now."""
+    log.info("audit_logs_signed", logs=await checkpoint_all(this.database))
+
+
 PERIODIC: Final[Sequence[Periodic]] = (
+    Periodic("audit_checkpoints", "7 * * * *", _sign_audit_logs),
     Periodic("retention_round", "30 3 * * *", expiry.run_round),
     *dsar_jobs.PERIODIC,
 )
@@ -42,9 +52,11 @@ _FIGURES_S: Final = 5.0
 _ALARM_AGAIN_S: Final = 600.0
 
 
-def tasks_of(settings: Settings) -> Mapping[str, Handler]:
+def tasks_of(settings: Settings, secrets: Secrets) -> Mapping[str, Handler]:
     """What `store.jobs.defer` can be asked for, by name. A name may be in a queue already: never change one."""
+    smtp_url = None if secrets.smtp_url is None else secrets.smtp_url.reveal()
     return {
+        SEND_MAIL: Mailer(smtp_url, f"aitelier@{settings.public_host or 'localhost'}").send,
         deletions.TASK: deletions.run,
         expiry.TASK: functools.partial(expiry.run, seller_country=settings.seller_country),
         erasing.TASK: erasing.run,
@@ -76,7 +88,7 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
-        worker = JobWorker(stored, database, blobs, tasks=tasks_of(board.settings), periodic=PERIODIC)
+        worker = JobWorker(stored, database, blobs, tasks=tasks_of(board.settings, child.secrets), periodic=PERIODIC)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")
             group.create_task(_publish_figures(worker, database), name="figures")

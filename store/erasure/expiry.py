@@ -19,6 +19,7 @@ from policies.audit_tags import Actor, Tag
 from policies.retention import AUDIT_YEARS, Wishes, limits, may_set, usage_limit, years_after
 from policies.verdict import Deny
 from store import jobs
+from store.audit.export import prune as prune_audit
 from store.audit.log import record
 from store.blobs import Blobs
 from store.engine import Database
@@ -246,6 +247,7 @@ async def _expire_books(store: TenantStore, blobs: Blobs, now: datetime, usage_b
     ):
         gone[table.__tablename__] += await store.change(delete(table).where(over))
     gone["erasure_ledger"] += await ledger.prune(store, blobs, now)
+    gone["audit_leaves"] += await prune_audit(store, actor=_ACTOR, now=now)
     return gone
 
 

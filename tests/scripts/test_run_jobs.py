@@ -1,19 +1,25 @@
 """The process of the jobs, in a whole server."""
 
+import ast
 import asyncio
 import base64
 import os
 import signal
+import sys
 import urllib.request
+from collections.abc import Iterator
 
-from scripts.run_jobs import figures_text
+import pytest
+
+from scripts.run_jobs import figures_text, tasks_of
+from scripts.settings import read_settings
 from store.engine import Database
 from store.erasure import expiry
 from store.jobs import defer
 from store.settings import StoreSettings
 from store.worker import TaskFigures
 from tests.database import MASTER_KEY, Shop, bakery, database, database_home, store_settings
-from tests.scripts.conftest import Server, served, until
+from tests.scripts.conftest import ROOT, Server, served, until
 
 __all__ = ["bakery", "database", "database_home", "store_settings"]
 
@@ -51,6 +57,26 @@ async def test_jobs_run_on_a_machine_of_their_own(
             assert server.stop() == 0
 
     await asyncio.to_thread(whole)
+
+
+def _left_behind() -> Iterator[tuple[str, str]]:
+    """Where in the store work is left behind, and for which task."""
+    for path in (ROOT / "store").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "defer":
+                task = ast.unparse(node.args[1])
+                if task != "row.then_task":  # given by whoever asks for an erasure
+                    yield module, task
+
+
+@pytest.mark.parametrize(("module", "task"), list(_left_behind()))
+def test_whatever_is_left_behind_is_done(module: str, task: str) -> None:
+    """Each task that the store leaves work for is one that the process of the jobs knows."""
+    if module not in sys.modules:
+        pytest.fail(f"{module} leaves work behind, and the process of the jobs does not even import it")
+    name = eval(task, vars(sys.modules[module]))  # noqa: S307  # an expression of our own source
+    assert name in tasks_of(*read_settings({}))
 
 
 def test_a_late_job_is_an_alarm() -> None:

@@ -137,7 +137,7 @@ async def test_eight_years(database: Database, blobs: Blobs, bakery: Shop, flori
     calls: list[_Simulated] = []
     runs = 0
     while now < end:
-        step = timedelta(days=chance.choice((1, 7, 30, 60, 90)))
+        step = timedelta(days=chance.choice((1, 30, 90, 180)))
         for _ in range(chance.randrange(4)):
             shop, recorded = chance.choice((bakery, florist)), chance.random() < 0.7
             at = now + step * chance.random()
@@ -175,7 +175,7 @@ async def test_eight_years(database: Database, blobs: Blobs, bakery: Shop, flori
         assert {UUID(name.rpartition("/")[2]) for name in inventory} == {c.id for c in calls if c.recorded}, now
         oldest = [datetime.fromisoformat(row["happened_at"]) for row in rows_of(all_seeing, "public.usage_events")]
         assert min(oldest, default=now) >= usage_limit("DE", now), now
-    assert runs > 40
+    assert runs > 25
     proofs = rows_of(all_seeing, "public.consent_proofs")
     assert proofs
     assert all(datetime.fromisoformat(row["kept_until"]) > now for row in proofs)
