@@ -52,7 +52,8 @@ _CONSENT = "COPY consent_events (tenant_id, session_id, ordinal, at_ms, kind, fr
 _USAGE = "COPY usage_events (tenant_id, id, project_id, session_id, kind, quantity, happened_at) FROM STDIN"
 _RECORDINGS = "COPY recordings (tenant_id, session_id, blob, sealed_bytes, samples, starts_at_sample) FROM STDIN"
 _LEAVES = "COPY audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id) FROM STDIN"
-_HEAD = (
+_HEAD = "SELECT size, edge FROM audit_heads WHERE tenant_id = %s"
+_NEW_HEAD = (
     "INSERT INTO audit_heads (tenant_id, size, edge) VALUES (%s, %s, %s)"
     " ON CONFLICT (tenant_id) DO UPDATE SET size = excluded.size, edge = excluded.edge"
 )
@@ -165,13 +166,12 @@ def _put_objects(blobs: FolderBlobs, tenant_id: UUID, ids: Sequence[UUID]) -> No
 
 
 def write_audit_log(home: Path, tenant_id: UUID, entries: int) -> None:
-    """Give a tenant, whose log is empty, an audit log of so many entries."""
-    edge = Edge(0, ())
+    """Put so many entries into the audit log of a tenant, behind those that are there."""
     began = datetime.now(UTC) - _SPAN
 
     def rows() -> Iterator[tuple[Any, ...]]:
         nonlocal edge
-        for index in range(entries):
+        for index in range(edge.size, edge.size + entries):
             at = began + _SPAN * index / entries
             leaf = {
                 "v": VERSION,
@@ -189,8 +189,10 @@ def write_audit_log(home: Path, tenant_id: UUID, entries: int) -> None:
             yield tenant_id, index, found, text, at, leaf["tag"], "user", f"user-{index % 40}"
 
     with _superuser(home) as connection:
+        head = connection.execute(_HEAD, (tenant_id,)).fetchone()
+        edge = Edge(0, ()) if head is None else Edge.unpacked(*head)
         _copy(connection, _LEAVES, rows())
-        connection.execute(_HEAD, (tenant_id, entries, edge.packed()))
+        connection.execute(_NEW_HEAD, (tenant_id, edge.size, edge.packed()))
         connection.execute("VACUUM (ANALYZE) audit_leaves")
 
 
