@@ -37,7 +37,7 @@ from store.tables.retention import (
     ProjectDeletionTable,
 )
 from store.tables.setup import ProjectTable
-from store.visits import all_tenant_ids
+from store.visits import each_tenant
 
 TASK: Final = "retention"
 _ACTOR: Final = Actor("system", TASK)
@@ -290,11 +290,11 @@ async def _project(store: TenantStore, project_id: UUID) -> ProjectTable:
 
 async def run_round(this: jobs.Round) -> None:
     """The daily round: leaves a job in each tenant, so that a large one does not keep the others waiting."""
-    async with this.database.platform_jobs() as platform:
-        tenant_ids = await all_tenant_ids(platform)
-    for tenant_id in tenant_ids:
-        async with this.database.tenant(tenant_id) as store:
-            await jobs.defer(store, TASK, lock=LOCK)
+
+    async def visit(store: TenantStore) -> None:
+        await jobs.defer(store, TASK, lock=LOCK)
+
+    await each_tenant(this.database, "retention_round", visit)
 
 
 async def run(work: jobs.Work, *, seller_country: str) -> None:
