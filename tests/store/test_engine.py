@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import event, func, select
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import OPERATOR
 from store import numbers, postgres, projects, seed, tenants, trunks
 from store.engine import Database, StoreAwayError
 from store.migrate import migrate
 from store.scopable import UnscopedAccessError
+from store.scope import TenantStore
 from store.settings import StoreSettings
 from store.tables.setup import ProjectTable
 from tests.database import MASTER_KEY, Shop, open_folder, running
@@ -23,7 +25,7 @@ async def test_what_fails_is_rolled_back(database: Database, bakery: Shop) -> No
 
     async def fail() -> None:
         async with database.tenant(bakery.tenant_id) as store:
-            await projects.create(store, name="x", business_name="x", jurisdiction="DE", language="de")
+            await projects.create(store, name="x", business_name="x", jurisdiction="DE", language="de", actor=OPERATOR)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -74,7 +76,7 @@ async def test_a_cancelled_transaction_throws_its_connection_away(database: Data
 
     async def hang() -> None:
         async with database.tenant(bakery.tenant_id) as store:
-            await projects.create(store, name="x", business_name="x", jurisdiction="DE", language="de")
+            await projects.create(store, name="x", business_name="x", jurisdiction="DE", language="de", actor=OPERATOR)
             connection = await store._session.run_sync(lambda session: session.trusted_connection())  # type: ignore[attr-defined]
             started.set()
             await store._session.run_sync(lambda _: connection.execute(select(func.pg_sleep(30))))
@@ -90,6 +92,45 @@ async def test_a_cancelled_transaction_throws_its_connection_away(database: Data
     assert closed
     async with database.tenant(bakery.tenant_id) as store:
         assert len(await projects.all_projects(store)) == 1
+
+
+async def _backend(store: TenantStore) -> tuple[int, str]:
+    """Which server process answers on this connection, and which tenant it thinks it works for."""
+    asked = "SELECT pg_backend_pid(), current_setting('app.tenant_id', true) WHERE :tenant_id IS NOT NULL"
+    return tuple((await store.fixed(asked))[0])
+
+
+async def test_whoever_comes_after_a_cancelled_one_gets_another_connection(
+    store_settings: StoreSettings, bakery: Shop, florist: Shop
+) -> None:
+    """Cancelled wherever it is, a transaction takes its connection along: the next tenant starts with a fresh one."""
+    database = await Database.open(replace(store_settings, pool_size=1))
+    began = asyncio.Event()
+    used = []
+
+    async def work() -> None:
+        async with database.tenant(bakery.tenant_id) as store:
+            used.append((await _backend(store))[0])
+            began.set()
+            while True:
+                await projects.all_projects(store)
+
+    try:
+        for turns in range(1, 60):
+            began.clear()
+            task = asyncio.ensure_future(work())
+            await began.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            async with database.tenant(florist.tenant_id) as store:
+                pid, tenant = await _backend(store)
+                assert [project.id for project in await projects.all_projects(store)] == [florist.project_id]
+            assert (pid != used[-1], tenant) == (True, str(florist.tenant_id))
+    finally:
+        await database.close()
 
 
 async def test_a_waiting_transaction_gives_up(store_settings: StoreSettings, bakery: Shop) -> None:
@@ -152,7 +193,7 @@ async def test_a_transaction_that_loses_the_server_says_so() -> None:
 
         async def lose() -> None:
             async with database.tenant(uuid7()) as store:
-                await tenants.create(store, "x")
+                await tenants.create(store, "x", actor=OPERATOR)
                 server.kill()
                 server.wait()
                 await tenants.find(store)
@@ -182,7 +223,7 @@ async def test_the_edge_learns_all_trunks(database: Database, bakery: Shop, flor
     for shop, network in ((bakery, "192.0.2.0/24"), (florist, "2001:db8::/32")):
         async with database.tenant(shop.tenant_id) as store:
             trunk = await trunks.create(
-                store, name="carrier", networks=[network], transports=["tls", "udp"], srtp="optional"
+                store, name="carrier", networks=[network], transports=["tls", "udp"], srtp="optional", actor=OPERATOR
             )
             assert await trunks.all_of(store) == (trunk,)
             made.append(trunk.id)
@@ -200,7 +241,11 @@ async def test_a_number_rings_in_one_place(database: Database, bakery: Shop, flo
     async def take() -> None:
         async with database.tenant(florist.tenant_id) as store:
             await numbers.create(
-                store, project_id=florist.project_id, scenario_id=florist.scenario_id, called=bakery.called
+                store,
+                project_id=florist.project_id,
+                scenario_id=florist.scenario_id,
+                called=bakery.called,
+                actor=OPERATOR,
             )
 
     with pytest.raises(numbers.NumberTakenError):
