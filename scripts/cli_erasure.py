@@ -264,7 +264,7 @@ async def _receipt(store: TenantStore, erased: UUID) -> Mapping[str, Any]:
 @receipts_app.command(name="verify")
 def verify_receipt(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="As `aitelier receipts show` printed it.")],
-    key: Annotated[list[str], typer.Option(help="Public key of the tenant's audit log: aitelier audit keys")],
+    key: Annotated[list[str], typer.Option(help="Public key of the tenant's audit log: aitelier audit key")],
 ) -> None:
     """Check a receipt offline."""
     try:
