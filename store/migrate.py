@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -16,7 +18,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from store import postgres
-from store.roles import APP, JOBS, PLATFORM, urls_of
+from store.roles import MADE, urls_of
 from store.settings import StoreSettings
 
 log = structlog.get_logger()
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 _OLDEST_POSTGRES = 15
 _LOCK = 0x41495445  # any fixed number: two servers that start at once migrate one after the other
 _RETRY_SECONDS = 0.05
+RESTORE_PENDING = "public.restore_pending"
+"""A table that is there between the loading of a backup and the end of its restoring."""
 
 
 class MigrationError(Exception):
@@ -43,6 +47,23 @@ async def migrate(settings: StoreSettings, *, wait_seconds: float = 30.0) -> Non
 
 def _migrate(settings: StoreSettings, wait_seconds: float) -> None:
     began = time.monotonic()
+    with owned(settings, wait_seconds) as connection:
+        upgrade(connection)
+        if connection.exec_driver_sql(f"SELECT to_regclass('{RESTORE_PENDING}')").scalar_one() is not None:
+            raise MigrationError(
+                "The database was restored from a backup, and what had been erased since is not erased again yet. "
+                "Run: aitelier restore --finish"
+            )
+    log.info("database_ready", took_ms=round((time.monotonic() - began) * 1000))
+
+
+@contextmanager
+def owned(settings: StoreSettings, wait_seconds: float) -> Iterator[Connection]:
+    """One transaction of the database's owner, beside which nobody migrates; committed at the end. All roles are there.
+
+    Raises:
+        MigrationError: As `migrate` says.
+    """
     urls = urls_of(settings)
     if settings.database_url is None:
         _make_database(settings.home, wait_seconds)
@@ -54,9 +75,8 @@ def _migrate(settings: StoreSettings, wait_seconds: float) -> None:
             if settings.database_url is not None:
                 _make_role(connection, role, url)
             _check_role(connection, role)
-        _upgrade(connection)
+        yield connection
         connection.commit()
-    log.info("database_ready", took_ms=round((time.monotonic() - began) * 1000))
 
 
 def _connected(url: URL, wait_seconds: float) -> Connection:
@@ -78,7 +98,7 @@ def _make_database(home: Path, wait_seconds: float) -> None:
     superuser = make_url(postgres.url(home, postgres.SUPERUSER, "postgres"))
     with _connected(superuser, wait_seconds) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        for role in (postgres.OWNER, APP, PLATFORM, JOBS):
+        for role in (postgres.OWNER, *MADE):
             if not _exists(connection, "pg_roles", "rolname", role):
                 connection.exec_driver_sql(f'CREATE ROLE "{role}" LOGIN')
         connection.commit()
@@ -131,15 +151,22 @@ def _check_version(connection: Connection) -> None:
         raise MigrationError(f"PostgreSQL {_OLDEST_POSTGRES} or newer is needed, and this is {int(version) // 10_000}.")
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Make or bring the schema to this revision.
+
+    Raises:
+        MigrationError: It is, or is to be, of a newer version of this program.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
+    to = scripts.get_current_head() or to if to == "head" else to
     now = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in scripts.walk_revisions()}
-    if now is not None and now not in known:
-        raise MigrationError(f"The database has schema {now}, which a newer version of this program made.")
-    if now != scripts.get_current_head():
-        command.upgrade(config, "head")
-        log.info("database_migrated", before=now, now=scripts.get_current_head())
+    for revision in (now, to):
+        if revision is not None and revision not in known:
+            raise MigrationError(f"The database has schema {revision}, which a newer version of this program made.")
+    if now != to:
+        command.upgrade(config, to)
+        log.info("database_migrated", before=now, now=to)

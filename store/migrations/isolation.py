@@ -8,12 +8,17 @@ _OWN_ROWS = "tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uui
 
 
 def isolate(table: str) -> None:
-    """Show and take rows of the transaction's tenant only, also for the owner of the table; let the app role in."""
+    """Show and take rows of the transaction's tenant only, also for the owner of the table; let the app role in.
+
+    Backups read every row as it lies.
+    """
     for statement in (
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         f"CREATE POLICY tenant_isolation ON {table} USING ({_OWN_ROWS}) WITH CHECK ({_OWN_ROWS})",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO aitelier_app",
+        f"CREATE POLICY aitelier_backup_looks ON {table} FOR SELECT TO aitelier_backup USING (true)",
+        f"GRANT SELECT ON {table} TO aitelier_backup",
     ):
         op.get_bind().exec_driver_sql(statement)
 

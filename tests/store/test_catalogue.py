@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlmodel import SQLModel
 
 from store import postgres
-from store.roles import APP, JOBS, PLATFORM
+from store.roles import APP, BACKUP, JOBS, PLATFORM
 from store.settings import StoreSettings
 from store.tables.catalogue import TABLES
 from tests.database import connected
@@ -56,7 +56,7 @@ def test_every_table_is_behind_the_walls(store_settings: StoreSettings, database
             policies = connection.execute(
                 "SELECT polname, polcmd, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)"
                 " FROM pg_policy WHERE polrelid = %s AND polname <> ALL (%s)",
-                (oid, [f"{role}_looks" for role in (PLATFORM, JOBS)]),
+                (oid, [f"{role}_looks" for role in (PLATFORM, JOBS, BACKUP)]),
             ).fetchall()
             assert len(policies) == 1, name
             _, command, roles, using, check = policies[0]
@@ -93,7 +93,7 @@ def test_every_reference_carries_the_tenant(store_settings: StoreSettings, datab
 def test_the_roles_are_no_masters(store_settings: StoreSettings, database_home: Path) -> None:
     """The program's roles own nothing, are no superusers, do not bypass row security and belong to no other role."""
     with connected(store_settings, database_home, postgres.OWNER) as connection:
-        for role in (APP, PLATFORM, JOBS):
+        for role in (APP, PLATFORM, JOBS, BACKUP):
             found = connection.execute(
                 "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication, rolcanlogin,"
                 " (SELECT count(*) FROM pg_class WHERE relowner = r.oid),"
@@ -135,12 +135,24 @@ def test_the_doors_are_those_on_the_list(store_settings: StoreSettings, database
         assert granted == _DOORS
         policies = connection.execute(
             "SELECT polname, polrelid::regclass::text, polcmd, polroles::regrole[]::text[], polpermissive"
-            " FROM pg_policy WHERE polname <> 'tenant_isolation'"
+            " FROM pg_policy WHERE polname NOT IN ('tenant_isolation', 'aitelier_backup_looks')"
         ).fetchall()
         assert {(role, table) for _, table, _, (role,), _ in policies} == _DOORS.keys()
         assert {(name, command) for name, _, command, _, _ in policies} == {
             (f"{r}_looks", "r") for r in (PLATFORM, JOBS)
         }
+
+
+def test_a_backup_reads_everything_and_writes_nothing(store_settings: StoreSettings, database_home: Path) -> None:
+    """Its role has a policy of its own on each table, for reading alone."""
+    with connected(store_settings, database_home, postgres.OWNER) as connection:
+        tables = [name for name, *_ in connection.execute(_LIST_TABLES).fetchall()]
+        policies = connection.execute(
+            "SELECT relnamespace::regnamespace || '.' || relname, polcmd, polroles::regrole[]::text[], polpermissive,"
+            " pg_get_expr(polqual, polrelid) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+            " WHERE polname = 'aitelier_backup_looks' ORDER BY 1"
+        ).fetchall()
+        assert policies == [(name, "r", [BACKUP], True, "true") for name in tables]
 
 
 def test_the_program_may_read_and_write_rows_and_no_more(store_settings: StoreSettings, database_home: Path) -> None:
@@ -152,10 +164,11 @@ def test_the_program_may_read_and_write_rows_and_no_more(store_settings: StoreSe
                 " WHERE oid = %s AND grantee <> relowner",
                 (oid,),
             ).fetchall()
-            assert {role for role, _ in rights} == {APP}, name
+            assert {role for role, _ in rights} == {APP, BACKUP}, name
+            assert {right for role, right in rights if role == BACKUP} == {"SELECT"}, name
             assert {"SELECT"} <= {right for _, right in rights} <= {"SELECT", "INSERT", "UPDATE", "DELETE"}, name
         for schema in ("public", "keys", "jobs"):
-            for role in (APP, PLATFORM, JOBS):
+            for role in (APP, PLATFORM, JOBS, BACKUP):
                 may = connection.execute("SELECT has_schema_privilege(%s, %s, 'CREATE')", (role, schema)).fetchone()
                 assert may == (False,), (role, schema)
         seen = connection.execute(

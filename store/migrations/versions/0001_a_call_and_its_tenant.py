@@ -238,9 +238,9 @@ TABLES = (
 )
 
 RIGHTS = """
-GRANT USAGE ON SCHEMA public TO aitelier_app, aitelier_platform, aitelier_jobs;
-GRANT USAGE ON SCHEMA keys TO aitelier_app;
-GRANT SELECT ON alembic_version TO aitelier_app;
+GRANT USAGE ON SCHEMA public TO aitelier_app, aitelier_platform, aitelier_jobs, aitelier_backup;
+GRANT USAGE ON SCHEMA keys TO aitelier_app, aitelier_backup;
+GRANT SELECT ON alembic_version TO aitelier_app, aitelier_backup;
 """
 
 

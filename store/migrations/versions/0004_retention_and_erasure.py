@@ -44,6 +44,9 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA jobs TO aitelier_jobs;
 REVOKE EXECUTE ON FUNCTION jobs.enqueue, jobs.forget FROM aitelier_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA jobs TO aitelier_jobs;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO aitelier_jobs;
+GRANT USAGE ON SCHEMA jobs TO aitelier_backup;
+GRANT SELECT ON ALL TABLES IN SCHEMA jobs TO aitelier_backup;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA jobs TO aitelier_backup;
 """
 
 BUSINESS = """
