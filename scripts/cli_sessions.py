@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from policies.audit_tags import OPERATOR, Tag
 from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
 from store import recordings, sessions
+from store.audit.log import record
 from store.blobs import BlobMissingError
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import KeyShreddedError
@@ -203,7 +205,7 @@ def export(
 ) -> None:
     """Write a call's recording as a WAV file: caller left, agent right."""
     target = to or Path(f"{session_id}.wav")
-    samples = run(save_recording(session_id, target))
+    samples = run(save_recording(session_id, target, Tag.RECORDING_EXPORTED))
     _out.print(f"{target}: {samples / recordings.SAMPLES_PER_SECOND:.1f} s")
 
 
@@ -215,12 +217,12 @@ def play(session_id: Annotated[UUID, typer.Argument(metavar="ID")]) -> None:
         raise CommandError(f"No player is installed (one of {names}). Or write a file: aitelier export {session_id}")
     with tempfile.TemporaryDirectory() as folder:  # mode 0700; removed as soon as it has been heard
         file = Path(folder) / "call.wav"
-        run(save_recording(session_id, file))
+        run(save_recording(session_id, file, Tag.RECORDING_PLAYED))
         subprocess.run([*player, str(file)], check=False)  # noqa: S603  # a player by name and a file of our own
 
 
-async def save_recording(session_id: UUID, target: Path) -> int:
-    """Write the recording to `target`; how many samples it has.
+async def save_recording(session_id: UUID, target: Path, act: Tag) -> int:
+    """Write the recording to `target`, and into the audit log why; how many samples it has.
 
     Raises:
         CommandError: There is none, it was erased, or it is not what was stored.
@@ -230,6 +232,8 @@ async def save_recording(session_id: UUID, target: Path) -> int:
         try:
             async with books.database.tenant(tenant) as store:
                 recording = await recordings.open_recording(store, books.blobs, session_id)
+                if recording is not None:
+                    await record(store, OPERATOR, act, objects={"session": str(session_id)})
             if recording is None:
                 raise CommandError(
                     f"ID: session {session_id} was not recorded. See: aitelier sessions show {session_id}"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from policies.audit_tags import OPERATOR
 from policies.numbers import parse_number
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
@@ -55,7 +56,10 @@ def apply(
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
             answered = _chosen(await numbers.all_numbers(store), number)
             if answered is not None:
-                published = answered.called, await scenarios.publish(store, answered.scenario_id, content)
+                published = (
+                    answered.called,
+                    await scenarios.publish(store, answered.scenario_id, content, actor=OPERATOR),
+                )
             else:
                 made = await _with_number(store, content, called=number or "")
                 published = number or "", made.version
@@ -78,8 +82,10 @@ async def _with_number(store: TenantStore, content: Scenario, *, called: str) ->
     found = await projects.all_projects(store)
     if not found:
         raise CommandError("This tenant has no project yet, so no number can be added")
-    made = await scenarios.create(store, project_id=found[0].id, content=content)
-    await numbers.create(store, project_id=found[0].id, scenario_id=made.scenario_id, called=as_called(called))
+    made = await scenarios.create(store, project_id=found[0].id, content=content, actor=OPERATOR)
+    await numbers.create(
+        store, project_id=found[0].id, scenario_id=made.scenario_id, called=as_called(called), actor=OPERATOR
+    )
     return made
 
 
@@ -173,6 +179,7 @@ def add_number(
                 scenario_id=model.scenario_id,
                 called=as_called(number),
                 label=label,
+                actor=OPERATOR,
             )
 
     run(work())
@@ -238,6 +245,7 @@ def add_trunk(
                 transports=transports,
                 srtp=msgspec.convert(srtp, trunks.Srtp),
                 min_tls=msgspec.convert(min_tls, trunks.MinTls),
+                actor=OPERATOR,
             )
 
     _out.print(f"Trunk {run(work()).id}: calls from {', '.join(networks)} are taken within seconds.")
@@ -252,7 +260,7 @@ def remove_trunk(
 
     async def work() -> bool:
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
-            return await trunks.remove(store, trunk_id)
+            return await trunks.remove(store, trunk_id, actor=OPERATOR)
 
     if not run(work()):
         raise CommandError(f"ID: there is no trunk {trunk_id}. See: aitelier trunks list")

@@ -104,6 +104,7 @@ async def _serve(board: Board, child: Child) -> None:
         spool = Spool(SPOOL)
         desk = Desk(
             settings,
+            database=database,
             planner=planner,
             mint=mint,
             toolbox=toolbox,

@@ -7,6 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
 from store.engine import Platform
 from store.scope import TenantStore
 from store.tables.setup import NumberTable
@@ -48,7 +50,9 @@ async def find_called(platform: Platform, called: str) -> CalledNumber | None:
     return CalledNumber(*rows[0]) if rows else None
 
 
-async def create(store: TenantStore, *, project_id: UUID, scenario_id: UUID, called: str, label: str = "") -> Number:
+async def create(
+    store: TenantStore, *, project_id: UUID, scenario_id: UUID, called: str, label: str = "", actor: Actor
+) -> Number:
     """Point a number at a scenario.
 
     Raises:
@@ -69,6 +73,7 @@ async def create(store: TenantStore, *, project_id: UUID, scenario_id: UUID, cal
         if "numbers_called_key" in str(error.orig):
             raise NumberTakenError(number.called) from None
         raise
+    await record(store, actor, Tag.NUMBER_ADDED, objects={"number": str(number.id), "project": str(project_id)})
     return number
 
 

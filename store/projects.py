@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from policies.residency import Bounds, Residency
+from store.audit.log import record
 from store.scope import TenantStore
 from store.tables.setup import ProjectTable
 
@@ -29,6 +33,8 @@ class Project:
     """How long recordings are kept; 0: nothing is ever recorded."""
     transcript_days: int
     """How long transcripts and session data are kept; 0: nothing is ever written down."""
+    bounds: Bounds = Bounds()
+    """Where its data may go."""
     retention_basis: str | None = None
     """The law that asks this business to keep calls for more than a year."""
     deletion_asked_at: datetime | None = None
@@ -45,6 +51,7 @@ async def create(
     time_zone: str = "UTC",
     recording_days: int = 90,
     transcript_days: int = 365,
+    actor: Actor,
 ) -> Project:
     """A new project of this tenant."""
     project = Project(uuid7(), name, business_name, jurisdiction, language, time_zone, recording_days, transcript_days)
@@ -60,6 +67,13 @@ async def create(
             recording_days=recording_days,
             transcript_days=transcript_days,
         )
+    )
+    await record(
+        store,
+        actor,
+        Tag.PROJECT_CREATED,
+        objects={"project": str(project.id)},
+        facts={"jurisdiction": jurisdiction, "recording_days": recording_days, "transcript_days": transcript_days},
     )
     return project
 
@@ -85,6 +99,7 @@ def _project(row: ProjectTable) -> Project:
         row.time_zone,
         row.recording_days,
         row.transcript_days,
+        Bounds(msgspec.convert(row.residency, Residency), row.hipaa),
         row.retention_basis,
         row.deletion_asked_at,
     )

@@ -26,6 +26,8 @@ from msgspec import Meta
 from sqlmodel import col, func, select, update
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
 from store.scope import TenantStore
 from store.tables.setup import ScenarioTable, ScenarioVersionTable
 
@@ -189,7 +191,7 @@ def read_scenario(path: Path) -> Scenario:
         raise ScenarioFileError(f"{path} cannot be read: {error}") from error
 
 
-async def create(store: TenantStore, *, project_id: UUID, content: Scenario) -> PublishedScenario:
+async def create(store: TenantStore, *, project_id: UUID, content: Scenario, actor: Actor) -> PublishedScenario:
     """A new scenario, published in its first version."""
     scenario_id = uuid7()
     await store.add(
@@ -197,11 +199,11 @@ async def create(store: TenantStore, *, project_id: UUID, content: Scenario) -> 
             tenant_id=store.tenant_id, id=scenario_id, project_id=project_id, name=content.name, published_version=None
         )
     )
-    version = await publish(store, scenario_id, content)
+    version = await publish(store, scenario_id, content, actor=actor)
     return PublishedScenario(scenario_id, project_id, version, content)
 
 
-async def publish(store: TenantStore, scenario_id: UUID, content: Scenario) -> int:
+async def publish(store: TenantStore, scenario_id: UUID, content: Scenario, *, actor: Actor) -> int:
     """Make this the wording that answers from the next call on; its version. Running calls keep theirs.
 
     Raises:
@@ -225,6 +227,9 @@ async def publish(store: TenantStore, scenario_id: UUID, content: Scenario) -> i
         update(ScenarioTable)
         .where(col(ScenarioTable.id) == scenario_id)
         .values(published_version=version, name=content.name)
+    )
+    await record(
+        store, actor, Tag.SCENARIO_PUBLISHED, objects={"scenario": str(scenario_id)}, facts={"version": version}
     )
     return version
 

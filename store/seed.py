@@ -5,6 +5,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor
 from store import numbers, projects, scenarios, tenants
 from store.engine import Database
 from store.scenarios import ConsentWishes, Scenario
@@ -13,6 +14,8 @@ DEMO_NUMBER = "+442079460000"
 """From the range that Ofcom keeps for drama: it can never be somebody's."""
 DEMO_USER = "demo"
 """The same receptionist for softphones, as in sip:demo@127.0.0.1."""
+
+_SEED = Actor("system", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ async def seed_demo(database: Database) -> Demo | None:
         if await tenants.all_tenants(platform):
             return None
     async with database.tenant(uuid7()) as store:
-        await tenants.create(store, "Demo", max_calls=100)
+        await tenants.create(store, "Demo", max_calls=100, actor=_SEED)
         project = await projects.create(
             store,
             name="Demo",
@@ -38,11 +41,12 @@ async def seed_demo(database: Database) -> Demo | None:
             jurisdiction="GB",
             language="en",
             time_zone="Europe/London",
+            actor=_SEED,
         )
-        scenario = await scenarios.create(store, project_id=project.id, content=demo_scenario())
+        scenario = await scenarios.create(store, project_id=project.id, content=demo_scenario(), actor=_SEED)
         for called, label in ((DEMO_NUMBER, "Demo number"), (DEMO_USER, "Demo for softphones")):
             await numbers.create(
-                store, project_id=project.id, scenario_id=scenario.scenario_id, called=called, label=label
+                store, project_id=project.id, scenario_id=scenario.scenario_id, called=called, label=label, actor=_SEED
             )
     return Demo(store.tenant_id, project.id, scenario.scenario_id)
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlmodel import select
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
 from store.engine import Platform
 from store.house import HOUSE
 from store.scope import TenantStore
@@ -21,10 +23,11 @@ class Tenant:
     """Calls that may be up at once; a further one is answered with 486."""
 
 
-async def create(store: TenantStore, name: str, *, max_calls: int = 10) -> Tenant:
+async def create(store: TenantStore, name: str, *, max_calls: int = 10, actor: Actor) -> Tenant:
     """Make the tenant that `store` is bound to, with its keys."""
     await store.add(TenantTable(tenant_id=store.tenant_id, name=name, max_calls=max_calls))
     await store.keys.new_tenant_keys(store)
+    await record(store, actor, Tag.TENANT_CREATED, facts={"max_calls": max_calls})
     return Tenant(store.tenant_id, name, max_calls)
 
 

@@ -10,6 +10,8 @@ import msgspec
 from sqlmodel import col, delete, select
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
 from store.engine import Platform
 from store.scope import TenantStore
 from store.tables.setup import TrunkTable
@@ -41,6 +43,7 @@ async def create(
     transports: Sequence[str] = ("tls",),
     srtp: Srtp = "mandatory",
     min_tls: MinTls = "1.3",
+    actor: Actor,
 ) -> Trunk:
     """Let a carrier send calls to this tenant.
 
@@ -60,12 +63,22 @@ async def create(
             min_tls=min_tls,
         )
     )
+    await record(
+        store,
+        actor,
+        Tag.TRUNK_ADDED,
+        objects={"trunk": str(trunk.id)},
+        facts={"transports": list(transports), "srtp": srtp, "min_tls": min_tls},
+    )
     return trunk
 
 
-async def remove(store: TenantStore, trunk_id: UUID) -> bool:
+async def remove(store: TenantStore, trunk_id: UUID, *, actor: Actor) -> bool:
     """Take no further calls from a carrier; False when this tenant has no such trunk."""
-    return await store.change(delete(TrunkTable).where(col(TrunkTable.id) == trunk_id)) > 0
+    if not await store.change(delete(TrunkTable).where(col(TrunkTable.id) == trunk_id)):
+        return False
+    await record(store, actor, Tag.TRUNK_REMOVED, objects={"trunk": str(trunk_id)})
+    return True
 
 
 async def all_of(store: TenantStore) -> tuple[Trunk, ...]:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import OPERATOR
 from store import numbers, postgres, projects, scenarios, tenants
 from store.engine import Database
 from store.migrate import migrate
@@ -114,15 +115,19 @@ class Shop:
 async def make_shop(database: Database, name: str, called: str) -> Shop:
     """Open a shop."""
     async with database.tenant(uuid7()) as store:
-        await tenants.create(store, name, max_calls=3)
+        await tenants.create(store, name, max_calls=3, actor=OPERATOR)
         return await add_receptionist(store, name, called)
 
 
 async def add_receptionist(store: TenantStore, name: str, called: str) -> Shop:
     """Give a shop one receptionist more, with a number."""
-    project = await projects.create(store, name=name, business_name=name, jurisdiction="DE", language="de")
-    scenario = await scenarios.create(store, project_id=project.id, content=Scenario(name=name, instructions="Help."))
-    await numbers.create(store, project_id=project.id, scenario_id=scenario.scenario_id, called=called)
+    project = await projects.create(
+        store, name=name, business_name=name, jurisdiction="DE", language="de", actor=OPERATOR
+    )
+    scenario = await scenarios.create(
+        store, project_id=project.id, content=Scenario(name=name, instructions="Help."), actor=OPERATOR
+    )
+    await numbers.create(store, project_id=project.id, scenario_id=scenario.scenario_id, called=called, actor=OPERATOR)
     return Shop(store.tenant_id, project.id, scenario.scenario_id, called)
 
 

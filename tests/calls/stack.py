@@ -16,6 +16,7 @@ import msgspec
 import trustme
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import OPERATOR
 from policies.wordings import Kind, wording
 from scripts.benchmarks import stage
 from scripts.master_key import master_key_of
@@ -264,12 +265,21 @@ class Stack:
         content["consent"] = {"disclosure": DISCLOSURE, "question": QUESTION} | content["consent"]
         self.model.scripts[instructions] = None if demo else self.script(*parts, heard=heard, pace=pace)
         async with self.database.tenant(uuid7()) as store:
-            await tenants.create(store, called, max_calls=max_calls)
+            await tenants.create(store, called, max_calls=max_calls, actor=OPERATOR)
             project = await projects.create(
-                store, name=called, business_name="Harbour Dental", jurisdiction=jurisdiction, language="en"
+                store,
+                name=called,
+                business_name="Harbour Dental",
+                jurisdiction=jurisdiction,
+                language="en",
+                actor=OPERATOR,
             )
-            made = await scenarios.create(store, project_id=project.id, content=msgspec.convert(content, Scenario))
-            await numbers.create(store, project_id=project.id, scenario_id=made.scenario_id, called=called)
+            made = await scenarios.create(
+                store, project_id=project.id, content=msgspec.convert(content, Scenario), actor=OPERATOR
+            )
+            await numbers.create(
+                store, project_id=project.id, scenario_id=made.scenario_id, called=called, actor=OPERATOR
+            )
             return Business(self, store.tenant_id, called, instructions)
 
     def clips(self, text: str, language: str = "en") -> list[bytes]:

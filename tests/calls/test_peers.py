@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from policies.audit_tags import OPERATOR
 from store import trunks
 from store.trunks import Trunk
 from tests.calls.caller import ME, answers
@@ -93,14 +94,20 @@ async def strict_trunk(stack: Stack) -> AsyncIterator[Trunk]:
 
     async with stack.database.tenant(business.tenant_id) as store:
         trunk = await trunks.create(
-            store, name="strict", networks=["127.0.0.1/32"], transports=["tls"], srtp="mandatory", min_tls="1.3"
+            store,
+            name="strict",
+            networks=["127.0.0.1/32"],
+            transports=["tls"],
+            srtp="mandatory",
+            min_tls="1.3",
+            actor=OPERATOR,
         )
     await edge_says(403)
     try:
         yield trunk
     finally:
         async with stack.database.tenant(business.tenant_id) as store:
-            await trunks.remove(store, trunk.id)
+            await trunks.remove(store, trunk.id, actor=OPERATOR)
         await edge_says(404)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import OPERATOR
 from store import scenarios
 from store.engine import Database
 from store.scenarios import Scenario, ScenarioFileError, parse_scenario, read_scenario
@@ -87,7 +88,7 @@ async def test_publishing_makes_a_version(database: Database, bakery: Shop, flor
         first = await scenarios.published(store, bakery.scenario_id)
         assert first is not None
         assert first.version == 1
-        assert await scenarios.publish(store, bakery.scenario_id, content) == 2
+        assert await scenarios.publish(store, bakery.scenario_id, content, actor=OPERATOR) == 2
         second = await scenarios.published(store, bakery.scenario_id)
         assert second is not None
         assert (second.version, second.content, second.project_id) == (2, content, bakery.project_id)
@@ -97,9 +98,9 @@ async def test_publishing_makes_a_version(database: Database, bakery: Shop, flor
     async with database.tenant(florist.tenant_id) as store:
         assert await scenarios.published(store, bakery.scenario_id) is None
         with pytest.raises(LookupError):
-            await scenarios.publish(store, bakery.scenario_id, content)
+            await scenarios.publish(store, bakery.scenario_id, content, actor=OPERATOR)
         with pytest.raises(LookupError):
-            await scenarios.publish(store, uuid7(), content)
+            await scenarios.publish(store, uuid7(), content, actor=OPERATOR)
 
 
 async def test_publishing_at_once_makes_two_versions(database: Database, bakery: Shop) -> None:
@@ -108,6 +109,6 @@ async def test_publishing_at_once_makes_two_versions(database: Database, bakery:
     async def publish(name: str) -> int:
         async with database.tenant(bakery.tenant_id) as store:
             content = msgspec.structs.replace(Scenario(name="x", instructions="x"), name=name)
-            return await scenarios.publish(store, bakery.scenario_id, content)
+            return await scenarios.publish(store, bakery.scenario_id, content, actor=OPERATOR)
 
     assert sorted(await asyncio.gather(publish("a"), publish("b"), publish("c"))) == [2, 3, 4]

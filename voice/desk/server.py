@@ -7,12 +7,14 @@ learns it again from who holds a journal's lock, never from what a worker says.
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import structlog
 
-from store.engine import StoreAwayError
+from policies.audit_tags import OPERATOR, Tag
+from store.audit.log import record
+from store.engine import Database, StoreAwayError
 from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.link import Link, MessageRefusedError
@@ -68,6 +70,12 @@ MOST_TOKENS = 20
 _TIDY_EVERY_SECONDS = 2.0
 
 Order = HangUpOrdered | TransferOrdered | PauseOrdered | ResumeOrdered
+_ACTS: Mapping[type[Order], Tag] = {
+    HangUpOrdered: Tag.CALL_HUNG_UP,
+    TransferOrdered: Tag.CALL_TRANSFERRED,
+    PauseOrdered: Tag.CALL_RECORDING_PAUSED,
+    ResumeOrdered: Tag.CALL_RECORDING_RESUMED,
+}
 
 
 class Desk:
@@ -77,6 +85,7 @@ class Desk:
         self,
         settings: DeskSettings,
         *,
+        database: Database,
         planner: Planner,
         mint: TokenMint,
         toolbox: Toolbox,
@@ -86,6 +95,7 @@ class Desk:
         trunks: Callable[[], Awaitable[tuple[TrunkTerms, ...]]],
     ) -> None:
         self._settings = settings
+        self._database = database
         self._planner = planner
         self._mint = mint
         self._toolbox = toolbox
@@ -316,6 +326,11 @@ class Desk:
         seconds = TRANSFER_SECONDS if isinstance(order, TransferOrdered) else ORDER_SECONDS
         if session.link is None:
             return Done(ok=False, why="the worker is not connected")
+        try:
+            async with self._database.tenant(UUID(session.tenant_id)) as store:
+                await record(store, OPERATOR, _ACTS[type(order)], objects={"session": session.session_id})
+        except StoreAwayError:
+            return Done(ok=False, why="the audit log cannot be written; look at the database")
         try:
             answer = await session.link.ask(order, seconds=seconds)
         except (TimeoutError, ConnectionError):

@@ -82,10 +82,10 @@ async def test_a_national_number_is_read_where_the_call_came_in(
 async def _second_project(database: Database, shop: Shop, jurisdiction: str) -> Shop:
     async with database.tenant(shop.tenant_id) as store:
         project = await projects.create(
-            store, name="second", business_name="Second", jurisdiction=jurisdiction, language="de"
+            store, name="second", business_name="Second", jurisdiction=jurisdiction, language="de", actor=OPERATOR
         )
         scenario = await scenarios.create(
-            store, project_id=project.id, content=Scenario(name="second", instructions="Help.")
+            store, project_id=project.id, content=Scenario(name="second", instructions="Help."), actor=OPERATOR
         )
     return Shop(shop.tenant_id, project.id, scenario.scenario_id, "second")
 

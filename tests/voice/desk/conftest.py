@@ -140,6 +140,7 @@ async def open_desk(
     ):
         yield Desk(
             settings,
+            database=database,
             planner=Planner(database, shelf, toolbox, settings.model),
             mint=mint,
             toolbox=toolbox,

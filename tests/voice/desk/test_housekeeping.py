@@ -125,7 +125,9 @@ async def test_a_deleted_project_is_forgotten(
     """From the wish on it answers no calls; once it is gone, so are its clips and what was remembered of it."""
     for shop in (bakery, florist):
         async with database.tenant(shop.tenant_id) as store:
-            await scenarios.publish(store, shop.scenario_id, Scenario(name="Hello", instructions="Help."))
+            await scenarios.publish(
+                store, shop.scenario_id, Scenario(name="Hello", instructions="Help."), actor=OPERATOR
+            )
         await planner.prepare(shop.tenant_id)
 
     def request(shop: Shop) -> PlanRequested:

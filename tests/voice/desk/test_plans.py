@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from policies.audit_tags import OPERATOR
 from store import numbers, scenarios, sessions
 from store.engine import Database
 from store.scenarios import ConsentWishes, ModelWishes, RecordingWishes, Scenario, TransferTarget
@@ -17,7 +18,7 @@ from voice.waist.messages import PlanDenied, PlanGranted
 
 async def publish(database: Database, settings: DeskSettings, shop: Shop, content: Scenario) -> None:
     async with database.tenant(shop.tenant_id) as store:
-        await scenarios.publish(store, shop.scenario_id, content)
+        await scenarios.publish(store, shop.scenario_id, content, actor=OPERATOR)
     await stock(settings, database, shop)
 
 
@@ -149,7 +150,7 @@ async def test_number_that_moved_is_found_again(
         await store.fixed("DELETE FROM numbers WHERE tenant_id = :tenant_id")
     async with database.tenant(florist.tenant_id) as store:
         await numbers.create(
-            store, project_id=florist.project_id, scenario_id=florist.scenario_id, called=bakery.called
+            store, project_id=florist.project_id, scenario_id=florist.scenario_id, called=bakery.called, actor=OPERATOR
         )
     assert (await worker.granted(bakery.called)).tenant_id == str(florist.tenant_id)
 

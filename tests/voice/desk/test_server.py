@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from policies.audit_tags import OPERATOR
 from scripts.operators import DeskAwayError, ask
 from store import sessions, trunks
 from store.blobs import FolderBlobs
@@ -191,7 +192,7 @@ async def test_watchers_hear_turns(desk: Desk, worker: Worker, bakery: Shop) -> 
 async def test_trunks_are_listed(desk: Desk, settings: DeskSettings, database: Database, bakery: Shop) -> None:
     """The edge's list of who may send calls comes from all tenants."""
     async with database.tenant(bakery.tenant_id) as store:
-        trunk = await trunks.create(store, name="Carrier", networks=["192.0.2.0/24"])
+        trunk = await trunks.create(store, name="Carrier", networks=["192.0.2.0/24"], actor=OPERATOR)
     assert await ask(settings.run, TrunksRequested(), TrunksListed) == TrunksListed(
         trunks=(
             TrunkTerms(
