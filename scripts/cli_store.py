@@ -3,11 +3,11 @@
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from scripts.home import Home
-from scripts.master_key import NAME, master_key_of
+from scripts.master_key import NAME, with_master_key
 from scripts.settings import Secrets, Settings, read_settings
 from scripts.status import read_status
 from store import tenants
@@ -60,6 +60,7 @@ def store_settings(settings: Settings, secrets: Secrets) -> StoreSettings:
         database_url=secrets.database_url.reveal() if secrets.database_url is not None else None,
         home=settings.home_folder,
         master_key=base64.b64decode(secrets.master_key.reveal()),
+        old_master_key=None if secrets.master_key_old is None else base64.b64decode(secrets.master_key_old.reveal()),
         s3=_bucket(settings, secrets),
     )
 
@@ -91,12 +92,10 @@ async def books_of(environment: Mapping[str, str] | None) -> AsyncIterator[Books
     settings, secrets = read_settings(environment)
     home = Home(settings.home_folder)
     try:
-        if secrets.master_key is None:
-            if not (home.folder / NAME).exists():
-                raise CommandError(
-                    f"{home.folder} holds no server's data. Start one: scripts/serve, or set AITELIER_HOME"
-                )
-            secrets = replace(secrets, master_key=master_key_of(home.folder))
+        brought = secrets.master_key or secrets.master_key_command
+        if brought is None and not (home.folder / NAME).exists():
+            raise CommandError(f"{home.folder} holds no server's data. Start one: scripts/serve, or set AITELIER_HOME")
+        secrets = with_master_key(settings, secrets)
     except PermissionError:
         raise CommandError(f"{home.folder} belongs to another user. Ask as that user") from None
     if settings.database_is_embedded and read_status(home.run) is None:

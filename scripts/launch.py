@@ -8,14 +8,13 @@ read the one with the secrets.
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from scripts import secrets_channel
-from scripts.master_key import master_key_of
-from scripts.settings import Secrets, Settings, read_settings, supervisor_environment
+from scripts.master_key import with_master_key
+from scripts.settings import Settings, read_settings, supervisor_environment
 
 ROLES: Final = ("calls", "admin", "jobs")
 
@@ -39,13 +38,12 @@ def prepare(
         SettingError: A setting cannot be used.
     """
     settings, secrets = read_settings(environment)
-    return Launch(settings=settings, roles=roles, drain_s=drain_s, secrets_fd=_seal(settings, secrets))
-
-
-def _seal(settings: Settings, secrets: Secrets) -> int:
-    if secrets.master_key is None:
-        secrets = replace(secrets, master_key=master_key_of(settings.home_folder))
-    return secrets_channel.put(secrets)
+    return Launch(
+        settings=settings,
+        roles=roles,
+        drain_s=drain_s,
+        secrets_fd=secrets_channel.put(with_master_key(settings, secrets)),
+    )
 
 
 def command_line(launch: Launch) -> tuple[list[str], tuple[int, int]]:

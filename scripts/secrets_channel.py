@@ -12,7 +12,8 @@ from dataclasses import fields
 
 import msgspec
 
-from scripts.settings import Secret, Secrets
+from policies.secret import Secret
+from scripts.settings import Secrets
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 

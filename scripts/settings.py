@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from policies.secret import Secret
 from scripts.values import (
     BadValueError,
     as_certificate_path,
+    as_command,
     as_country,
     as_host,
     as_ip,
@@ -50,27 +52,6 @@ class SettingError(Exception):
         super().__init__(f"{PREFIX}{name}: {problem}. {remedy}")
         self.name = PREFIX + name
         self.remedy = remedy
-
-
-class Secret:
-    """A value that shows itself only when asked to."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value. Call it where it is used, not earlier."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key; None is Python's way to say so
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +89,9 @@ class Secrets:
     """What only the launcher, the desk, the admin and the jobs may know."""
 
     master_key: Secret | None = None
+    master_key_command: Secret | None = None
+    """Gone once it was run: `scripts.master_key`."""
+    master_key_old: Secret | None = None
     database_url: Secret | None = None
     s3_access_key: Secret | None = None
     s3_secret_key: Secret | None = None
@@ -193,6 +177,19 @@ TABLE: Final = (
         "folder. Whoever loses it loses all recordings.",
         secret=True,
     ),
+    Setting(
+        "MASTER_KEY_COMMAND",
+        as_command,
+        "Program, with its arguments, that prints that key, such as one that asks a key management service. Run once "
+        "at each start, without a shell.",
+        secret=True,
+    ),
+    Setting(
+        "MASTER_KEY_OLD",
+        as_master_key,
+        "The former root, while what lies under it is wrapped anew. `aitelier keys status` says when it can go.",
+        secret=True,
+    ),
     Setting("STRIPE_SECRET_KEY", text, "For billing by Stripe.", secret=True),
     Setting("STRIPE_WEBHOOK_SECRET", text, "Checks what claims to come from Stripe.", secret=True),
 )  # fmt: skip  # a row that is one line long reads better as one line
@@ -209,6 +206,11 @@ def process_environment() -> dict[str, str]:
     ours = {name: value for name, value in _environment().items() if name in kept or name.startswith("LC_")}
     # Native libraries that start threads when they are imported would do so in the parent of all processes.
     return ours | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def command_environment() -> dict[str, str]:
+    """The environment in which a command of the user's own is run: all of it but our settings."""
+    return {name: value for name, value in _environment().items() if not name.startswith(PREFIX)}
 
 
 def supervisor_environment() -> dict[str, str]:
@@ -299,6 +301,7 @@ def _check_together(settings: Settings, secrets: Secrets) -> None:
         SettingError: Two settings contradict each other, or one lacks its other half.
     """
     _check_addresses(settings)
+    _check_root_key(secrets)
     s3 = (settings.s3_endpoint, settings.s3_bucket, secrets.s3_access_key, secrets.s3_secret_key)
     for name, value in zip(("S3_ENDPOINT", "S3_BUCKET", "S3_ACCESS_KEY", "S3_SECRET_KEY"), s3, strict=True):
         if value is None and any(other is not None for other in s3):
@@ -316,6 +319,13 @@ def _check_together(settings: Settings, secrets: Secrets) -> None:
     model = urlsplit(settings.openai_base_url)
     if model.scheme == "http" and not is_loopback(model.hostname or ""):
         raise SettingError("OPENAI_BASE_URL", "would send calls in the clear", "Use https, or a server on loopback")
+
+
+def _check_root_key(secrets: Secrets) -> None:
+    if secrets.master_key is not None and secrets.master_key_command is not None:
+        raise SettingError("MASTER_KEY_COMMAND", f"{PREFIX}MASTER_KEY is set as well", "Keep one of the two")
+    if secrets.master_key is not None and secrets.master_key == secrets.master_key_old:
+        raise SettingError("MASTER_KEY_OLD", f"is the same as {PREFIX}MASTER_KEY", "Take it away")
 
 
 def _check_addresses(settings: Settings) -> None:

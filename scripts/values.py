@@ -4,6 +4,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -144,6 +145,18 @@ def as_master_key(value: str) -> str:
     if content is None or len(content) != 32:
         raise BadValueError("is not 32 bytes", "Make one with: openssl rand -base64 32")
     return base64.b64encode(content).decode()
+
+
+def as_command(value: str) -> str:
+    """A program and its arguments, as a shell would split them."""
+    text(value)
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise BadValueError("has a quotation mark without its other half", "Quote words as in a shell") from error
+    if not words:
+        raise BadValueError("names no program", "Give a program and its arguments")
+    return value
 
 
 def is_loopback(host: str) -> bool:

@@ -25,6 +25,8 @@ class StoreSettings:
     """The data folder. The store owns `postgres/` and `blobs/` in it."""
     master_key: bytes = field(repr=False)
     """32 bytes that wrap every tenant's keys."""
+    old_master_key: bytes | None = field(default=None, repr=False)
+    """Its predecessor, while some are still wrapped by that one."""
     pool_size: int = 8
     """Connections that one process keeps at most; further transactions wait for a free one."""
     s3: S3Settings | None = None

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from policies.secret import Secret
 from scripts import secrets_channel
 from scripts.home import Home
 from scripts.master_key import NAME, master_key_of
-from scripts.settings import Secret, Secrets, SettingError
+from scripts.settings import Secrets, SettingError
 
 
 def test_folders_are_as_open_as_their_users_need(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from policies.secret import Secret
 from scripts.settings import (
     TABLE,
-    Secret,
     SettingError,
     process_environment,
     read_settings,

@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+from policies.secret import Secret
 from scripts import logs, preload, privileges, secrets_channel
 from scripts.child import Child, Role
-from scripts.settings import Secret, Secrets, SettingError
+from scripts.settings import Secrets, SettingError
 from scripts.status import write_status
 from scripts.supervisor import Supervisor
 
