@@ -30,6 +30,7 @@ class Tag(StrEnum):
 
     AUDIT_EXPORTED = "tenant:audit:exported"
     AUDIT_PRUNED = "tenant:audit:pruned"
+    BACKUP_MADE = "tenant:backup:made"
     BACKUP_RESTORED = "tenant:backup:restored"
     BILLING_ADJUSTED = "tenant:balance:adjusted"
     BILLING_MODE_CHANGED = "tenant:billing_mode:changed"
@@ -54,6 +55,7 @@ class Tag(StrEnum):
     HOLD_RELEASED = "project:legal_hold:released"
     INVITATION_ACCEPTED = "tenant:invitation:accepted"
     INVITATION_REVOKED = "tenant:invitation:revoked"
+    KEYS_DESTROYED = "tenant:encryption:destroyed"
     KEYS_REENCRYPTED = "tenant:encryption:reencrypted"
     KEYS_ROTATED = "tenant:encryption:rotated"
     KEY_CREATED = "tenant:api_key:created"
@@ -87,7 +89,10 @@ class Tag(StrEnum):
     SECRET_REMOVED = "tenant:secret:removed"  # noqa: S105 - names an act
     SECRET_SET = "tenant:secret:set"  # noqa: S105 - names an act
     SESSIONS_ERASED = "session:session:erased"
+    SUBPROCESSOR_ADDED = "platform:subprocessor:added"
+    SUBPROCESSOR_BAA_CHANGED = "platform:subprocessor_baa:changed"
     SUBPROCESSOR_NOTICED = "tenant:subprocessor:notice_sent"
+    SUBPROCESSOR_REMOVED = "platform:subprocessor:removed"
     TENANT_CHANGED = "tenant:settings:changed"
     TENANT_CREATED = "tenant:tenant:created"
     TRANSCRIPT_EXPORTED = "session:transcript:exported"

@@ -77,7 +77,8 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         columns=_columns(
             id="id",
             business="name business_name retention_basis",
-            fact="jurisdiction language time_zone recording_days transcript_days deletion_asked_at created_at",
+            fact="jurisdiction language time_zone recording_days transcript_days residency hipaa deletion_asked_at"
+            " created_at",
         ),
     ),
     "scenarios": TableRule(
@@ -156,7 +157,13 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "keys.tenant_keys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(fact="purpose state created_at", id="key_id", wrapped_key="wrapped"),
+        columns=_columns(
+            id="key_id root_id", wrapped_key="wrapped", fact="purpose state seals created_at empty_since destroyed_at"
+        ),
+    ),
+    "secrets": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(tenant_sealed="value_sealed", business="name last_four", fact="set_at"),
     ),
     # ------------------------------------------------------------------------------------------- erasure and its proof
     "job_progress": TableRule(
@@ -229,6 +236,23 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
         columns=_columns(id="id", tenant_sealed="to_sealed subject_sealed body_sealed", fact="kind queued_at"),
         why="gone once it is sent; a letter names a request by its id, and never what was said in a call",
+    ),
+    # --------------------------------------------------------------------------------------------- who else gets data
+    "session_transfers": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, link="session_id",
+        columns=_columns(
+            id="session_id",
+            fact="host purpose whose data countries in_eu transfer sent_bytes received_bytes",
+        ),
+    ),
+    "subprocessors": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id", fact="name purpose data countries transfer hosts since told accepted baa_since"
+        ),
+    ),
+    "subprocessor_notices": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="subprocessor_id", fact="since told_at"),
     ),
     # -------------------------------------------------------------------------------------------- requests of callers
     "dsar_contacts": TableRule(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from policies.residency import Bounds
 from store.projects import Project
 from store.scope import TenantStore
 from store.sessions import OpenedSession, seal_caller
@@ -31,6 +32,7 @@ _LOCK = "SELECT max_calls FROM tenants WHERE tenant_id = :tenant_id FOR NO KEY U
 _ROUTE = """
 SELECT s.id, s.published_version,
        p.id, p.name, p.business_name, p.jurisdiction, p.language, p.time_zone, p.recording_days, p.transcript_days,
+       p.residency, p.hipaa,
        (SELECT count(*) FROM sessions c
         WHERE c.tenant_id = :tenant_id AND c.state = 'open' AND c.planned_at > now() - interval '2 hours')
 FROM numbers n
@@ -58,8 +60,8 @@ async def route(store: TenantStore, called: str) -> Route | None:
     rows = await store.fixed(_ROUTE, called=called)
     if not locked or not rows:
         return None
-    scenario_id, published_version, *project, live_calls = rows[0]
-    return Route(Project(*project), scenario_id, published_version, locked[0][0], live_calls)
+    scenario_id, published_version, *project, residency, hipaa, live_calls = rows[0]
+    return Route(Project(*project, Bounds(residency, hipaa)), scenario_id, published_version, locked[0][0], live_calls)
 
 
 async def open_session(

@@ -19,6 +19,7 @@ from store.tables.calls import (
     TurnTable,
     UsageEventTable,
 )
+from store.transfers import write_transfers
 
 _USAGE = UUID("6f0d9a3c-6d0e-4b8a-9a53-2f3ad0f6c7b1")
 """Namespace of the ids of usage events, made from session and kind so that each is counted once."""
@@ -75,6 +76,7 @@ async def take_in(store: TenantStore, report: CallReport) -> None:
             for kind, quantity in report.usage.items()
         ],
     )
+    await write_transfers(store, report.session_id, report.transfers)
     if report.recording is not None:
         await store.put(
             RecordingTable,

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from store.transfers import Transfer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -89,3 +91,5 @@ class CallReport:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Quantity by kind, such as "call_ms" or "input_audio_tokens"."""
     recording: NewRecording | None = None
+    transfers: Sequence[Transfer] = ()
+    """What went to places beyond this machine."""

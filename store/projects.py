@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
-from policies.residency import Bounds, Residency
+from policies.residency import ANYWHERE, Bounds, Residency
 from store.audit.log import record
 from store.scope import TenantStore
 from store.tables.setup import ProjectTable
@@ -33,7 +33,7 @@ class Project:
     """How long recordings are kept; 0: nothing is ever recorded."""
     transcript_days: int
     """How long transcripts and session data are kept; 0: nothing is ever written down."""
-    bounds: Bounds = Bounds()
+    bounds: Bounds = ANYWHERE
     """Where its data may go."""
     retention_basis: str | None = None
     """The law that asks this business to keep calls for more than a year."""

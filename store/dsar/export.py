@@ -11,7 +11,7 @@
 Nothing of it is ever in memory but one call's words and a few seconds of its sound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from store.scope import TenantStore
 from store.sessions import Session
 from store.tables.calls import UsageEventTable
 from store.tables.dsar import DsarCaseTable
+from store.transfers import Transfer, transfers_of
 
 FORMAT: Final = "aitelier export of a caller's data, version 1"
 _PAGE: Final = 100
@@ -78,6 +79,7 @@ class WholeCall:
     parts: CallParts
     events: Sequence[SessionEvent]
     usage: Sequence[UsageEventTable]
+    transfers: Sequence[Transfer]
     sound_missing: bool
 
 
@@ -98,17 +100,16 @@ async def export_caller(
         StoreAwayError, BlobsAwayError: The data cannot be reached; no file is left.
     """
     async with database.tenant(tenant_id) as store:
-        subject = await sessions.caller_index(store, number.e164)
         await record(
             store,
             actor,
             Tag.DSAR_EXPORTED,
             objects={} if project_id is None else {"project": str(project_id)},
             personal={"number": number.e164},
-            subject=subject,
+            subject=await sessions.caller_index(store, number.e164),
         )
         names = {project.id: project for project in await projects.all_projects(store)}
-        cases = await _open_cases(store, subject)
+        cases = await _open_cases(store, await sessions.caller_indexes(store, number.e164))
     async with open_package(target) as package:
         writer = _Writer(database, blobs, tenant_id, package, names)
         await writer.add_calls(number, project_id)
@@ -131,8 +132,8 @@ async def export_caller(
     return exported
 
 
-async def _open_cases(store: TenantStore, subject: bytes) -> list[dict[str, Any]]:
-    rows = await store.all(select(DsarCaseTable).where(DsarCaseTable.caller_index == subject))
+async def _open_cases(store: TenantStore, callers: Collection[bytes]) -> list[dict[str, Any]]:
+    rows = await store.all(select(DsarCaseTable).where(col(DsarCaseTable.caller_index).in_(callers)))
     return [_named("dsar_cases", row.model_dump()) for row in rows]
 
 
@@ -207,6 +208,7 @@ class _Writer:
             ),
             events=await sessions.events_of(store, session_id),
             usage=await store.all(usage),
+            transfers=await transfers_of(store, session_id),
             sound_missing=sound_missing,
         )
 
@@ -220,6 +222,7 @@ def call_json(call: WholeCall, exported: Exported) -> dict[str, Any]:
         "messages": parts.messages,
         "session_events": call.events,
         "usage_events": call.usage,
+        "session_transfers": call.transfers,
     }
     found: dict[str, Any] = {"sessions": _named("sessions", parts.session), "business": parts.business}
     if parts.recording is not None:

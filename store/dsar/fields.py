@@ -21,6 +21,9 @@ EXPORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "messages": ("ordinal", "text_sealed", "from_sample", "to_sample"),
     "recordings": ("samples", "starts_at_sample", "created_at"),
     "usage_events": ("kind", "quantity", "happened_at"),
+    "session_transfers": (
+        "host", "purpose", "whose", "data", "countries", "transfer", "sent_bytes", "received_bytes",
+    ),
     "dsar_cases": ("id", "wish", "origin", "received_at", "due_at", "closed_at", "outcome"),
 }  # fmt: skip  # columns in the order of the tables
 """By table. What ends in `_sealed` is exported as the plain text."""
@@ -54,6 +57,7 @@ WITHHELD: Final[Mapping[str, Mapping[str, str]]] = {
         "project_stub": "stands for a project that is gone, and its calls with it",
         "session_id": _LINK,
     },
+    "session_transfers": {"session_id": _LINK, "in_eu": "follows from the countries"},
     "dsar_cases": {
         "project_id": _OWN,
         "state": "follows from closed_at",

@@ -27,9 +27,15 @@ from store.tables.dsar import (
 )
 from store.tables.keys import (
     DataKeyTable,
+    SecretTable,
     TenantKeyTable,
 )
-from store.tables.registers import MailTable
+from store.tables.registers import (
+    MailTable,
+    SessionTransferTable,
+    SubprocessorNoticeTable,
+    SubprocessorTable,
+)
 from store.tables.retention import (
     ConsentProofTable,
     ErasureLedgerTable,
@@ -64,6 +70,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     UsageEventTable,
     TenantKeyTable,
     DataKeyTable,
+    SecretTable,
     DsarContactTable,
     DsarCaseTable,
     DsarIntakeTable,
@@ -83,4 +90,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     AuditAnchorTable,
     SubjectKeyTable,
     MailTable,
+    SubprocessorTable,
+    SubprocessorNoticeTable,
+    SessionTransferTable,
 )

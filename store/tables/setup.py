@@ -33,6 +33,8 @@ class ProjectTable(TenantRow, table=True):
     time_zone: str
     recording_days: int
     transcript_days: int
+    residency: str = "anywhere"
+    hipaa: bool = False
     retention_basis: str | None = None
     deletion_asked_at: datetime | None = Field(default=None, sa_type=Timestamp)
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
