@@ -117,6 +117,7 @@ async def test_spool_that_is_gone(world: World, scripted: Scripted) -> None:
     line = world.ring(plan)
     await until(lambda: world.turns() == 2)
     assert sounds_like(bytes(line.heard[16 * 600 :]), 1000) > 0.5
+    await until(lambda: len(line.tick_times) > 75)  # the recording's first chunk has been tried by then
     world.spool.mkdir()
     await asyncio.sleep(0.4)
     left = await world.ended(line, plan, hang_up=True)
