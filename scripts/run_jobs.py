@@ -56,7 +56,7 @@ def tasks_of(settings: Settings, secrets: Secrets) -> Mapping[str, Handler]:
     """What `store.jobs.defer` can be asked for, by name. A name may be in a queue already: never change one."""
     smtp_url = None if secrets.smtp_url is None else secrets.smtp_url.reveal()
     return {
-        SEND_MAIL: Mailer(smtp_url, f"aitelier@{settings.public_host or 'localhost'}").send,
+        SEND_MAIL: Mailer(smtp_url, settings.mail_from or f"aitelier@{settings.public_host or 'localhost'}").send,
         deletions.TASK: deletions.run,
         expiry.TASK: functools.partial(expiry.run, seller_country=settings.seller_country),
         erasing.TASK: erasing.run,

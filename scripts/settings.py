@@ -25,6 +25,7 @@ from scripts.values import (
     as_country,
     as_host,
     as_ip,
+    as_mail_address,
     as_master_key,
     as_path,
     as_port,
@@ -71,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rtp_last_port: int
     max_calls: int
     seller_country: str
+    mail_from: str | None
     admin_bind: str
     admin_port: int
     tls_cert: str | None
@@ -169,6 +171,11 @@ TABLE: Final = (
         as_url("smtp", "smtps"),
         "Mail server, such as `smtps://user:password@mail.example`.",
         secret=True,
+    ),
+    Setting(
+        "MAIL_FROM",
+        as_mail_address,
+        "Sender of mail, an address that this mail server lets us use; `aitelier@` the public host by default.",
     ),
     Setting(
         "MASTER_KEY",

@@ -122,6 +122,16 @@ def positive(value: str) -> int:
     return int(value)
 
 
+def as_mail_address(value: str) -> str:
+    """A mail address in its usual form."""
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  # every start would wait for it
+
+    try:
+        return validate_email(value, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise BadValueError("is no mail address", "Give one such as calls@example.org") from error
+
+
 def as_country(value: str) -> str:
     """A country by its code of ISO 3166-1 alpha-2."""
     if not re.fullmatch(r"[A-Za-z]{2}", value):

@@ -38,6 +38,7 @@ GOOD = [
     ("AITELIER_RTP_PORTS", "30000-30999", "rtp_last_port", 30999),
     ("AITELIER_MAX_CALLS", "60", "max_calls", 60),
     ("AITELIER_SELLER_COUNTRY", "fr", "seller_country", "FR"),
+    ("AITELIER_MAIL_FROM", "calls@Example.org", "mail_from", "calls@example.org"),
     ("AITELIER_PUBLIC_HOST", "sip.example.org", "public_host", "sip.example.org"),
     ("AITELIER_PUBLIC_HOST", "2001:db8::1", "public_host", "2001:db8::1"),
     ("AITELIER_OPENAI_API_KEY", "sk-1", "model_is_rehearsal", False),
@@ -56,6 +57,7 @@ def test_a_good_value_is_taken(name: str, value: str, field: str, expected: obje
 
 
 BAD = [
+    ("AITELIER_MAIL_FROM", "Calls <calls@example.org>", "Give one such as calls@example.org"),
     ("AITELIER_SIP_PORT", "abc", "Give a number from 1 to 65535"),
     ("AITELIER_SIP_PORT", "0", "Give a number from 1 to 65535"),
     ("AITELIER_SIP_PORT", "5061", "Give them different ports"),
