@@ -1,6 +1,7 @@
 """The admin's web application: every URL and its handler on one page.
 
-Now: whether the server lives (`/healthz`), whether it would take a call (`/readyz`), and its figures (`/metrics`).
+Now: whether the server lives (`/healthz`), whether it would take a call (`/readyz`), its figures (`/metrics`), how a
+weakness is reported (`/.well-known/security.txt`), and who else gets data (`/subprocessors.json`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,15 +10,21 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from policies import security_txt
+
 log = structlog.get_logger()
 
 Ready = Callable[[], Mapping[str, bool]]
 """Each part of the server by name, and whether it does its work."""
 Figures = Callable[[], Awaitable[str]]
 """Figures of one part in Prometheus' text format."""
+Listed = Callable[[], bytes | None]
+"""The register of sub-processors as JSON; None while it is not known."""
 
 READY: Final = web.AppKey[Ready]("ready")
 FIGURES: Final = web.AppKey[Mapping[str, Figures]]("figures")
+LISTED: Final = web.AppKey[Listed]("listed")
+BASE_URL: Final = web.AppKey[str | None]("base_url")
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -27,22 +34,32 @@ _HEADERS: Final = {
 }
 
 
-def make_app(ready: Ready, figures: Mapping[str, Figures]) -> web.Application:
+def make_app(
+    ready: Ready, figures: Mapping[str, Figures], *, listed: Listed = lambda: None, base_url: str | None = None
+) -> web.Application:
     """The application.
 
     Args:
         ready: Asked for each `/readyz`.
         figures: Where `/metrics` gathers from, by the name of the part.
+        listed: Asked for each `/subprocessors.json`.
+        base_url: Under which strangers reach the server by https, without a slash at the end; None where they do not.
     """
     app = web.Application(client_max_size=64 << 10)
     app[READY] = ready
     app[FIGURES] = figures
+    app[LISTED] = listed
+    app[BASE_URL] = base_url
     app.on_response_prepare.append(_add_headers)
     app.add_routes(
         [
             web.get("/healthz", health),
             web.get("/readyz", readiness),
             web.get("/metrics", metrics),
+            web.get(security_txt.PATH, security),
+            web.get(security_txt.POLICY_PATH, security_policy),
+            web.get(security_txt.THANKS_PATH, security_thanks),
+            web.get("/subprocessors.json", subprocessors),
         ]
     )
     return app
@@ -82,3 +99,26 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(
         body=body.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8", **_HEADERS}
     )
+
+
+async def security(request: web.Request) -> web.Response:
+    """How to report a weakness (RFC 9116)."""
+    return web.Response(text=security_txt.security_txt(request.app[BASE_URL]))
+
+
+async def security_policy(_request: web.Request) -> web.Response:
+    """What somebody who reports one may expect."""
+    return web.Response(text=security_txt.policy())
+
+
+async def security_thanks(_request: web.Request) -> web.Response:
+    """The hall of fame."""
+    return web.Response(text=security_txt.thanks())
+
+
+async def subprocessors(request: web.Request) -> web.Response:
+    """Who else gets data: no list rather than one that leaves somebody out."""
+    listed = request.app[LISTED]()
+    if listed is None:
+        return web.json_response({"title": "The register is not known yet. Try again soon."}, status=503)
+    return web.Response(body=listed, content_type="application/json")

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import trustme
+from sectxt import Parser
 
 from admin.app import Figures, make_app
 from admin.server import AdminServer
@@ -19,7 +20,12 @@ from admin.settings import AdminSettings
 async def serving(
     ready: Mapping[str, bool], figures: Mapping[str, Figures], settings: AdminSettings
 ) -> AsyncIterator[AdminServer]:
-    server = AdminServer(settings, make_app(lambda: ready, figures))
+    async with running(AdminServer(settings, make_app(lambda: ready, figures))) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(server: AdminServer) -> AsyncIterator[AdminServer]:
     async with asyncio.TaskGroup() as group:
         group.create_task(server.run())
         await server.ready.wait()
@@ -79,6 +85,32 @@ async def test_every_answer_carries_the_protective_headers() -> None:
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["Cache-Control"] == "no-store"
             assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+async def test_a_weakness_can_be_reported() -> None:
+    """security.txt is plain text at its place, and every page of this server that it names is there."""
+    server = AdminServer(LOOPBACK, make_app(dict, {}, base_url="https://calls.example"))
+    async with running(server):
+        status, text, headers = await fetch(server, "/.well-known/security.txt")
+        assert status == 200
+        assert headers["Content-Type"] == "text/plain; charset=utf-8"  # RFC 9116 3
+        assert Parser(text.encode(), is_local=True).is_valid()
+        named = [line.partition("https://calls.example")[2] for line in text.splitlines() if "calls.example" in line]
+        assert len(named) == 3
+        for path in named:
+            assert (await fetch(server, path))[0] == 200
+
+
+async def test_the_register_is_shown_whole_or_not_at_all() -> None:
+    """While it is not known, nobody is shown a list that leaves somebody out."""
+    shown: bytes | None = None
+    server = AdminServer(LOOPBACK, make_app(dict, {}, listed=lambda: shown))
+    async with running(server):
+        assert (await fetch(server, "/subprocessors.json"))[0] == 503
+        shown = b'[{"id": "openai"}]'
+        status, text, headers = await fetch(server, "/subprocessors.json")
+        assert (status, text) == (200, '[{"id": "openai"}]')
+        assert headers["Content-Type"] == "application/json"
 
 
 async def test_https_is_tls_1_3_and_its_certificate_can_be_renewed(tmp_path: Path) -> None:
