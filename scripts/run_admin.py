@@ -11,6 +11,16 @@ from admin.settings import AdminSettings
 from scripts import figures
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
+from scripts.register_list import read_published
+from scripts.settings import Settings
+
+
+def base_url(settings: Settings) -> str | None:
+    """Where strangers reach the admin by https; None where they do not, or nobody has said under which name."""
+    if settings.public_host is None or settings.tls_cert is None:
+        return None
+    host = f"[{settings.public_host}]" if ":" in settings.public_host else settings.public_host
+    return f"https://{host}" if settings.admin_port == 443 else f"https://{host}:{settings.admin_port}"
 
 
 def run_admin(board: Board, child: Child) -> int:
@@ -29,7 +39,12 @@ def run_admin(board: Board, child: Child) -> int:
             tls_certificate=Path(settings.tls_cert) if settings.tls_cert is not None else None,
             tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
         ),
-        make_app(functools.partial(figures.parts_ready, RUN), gather),
+        make_app(
+            functools.partial(figures.parts_ready, RUN),
+            gather,
+            listed=functools.partial(read_published, RUN),
+            base_url=base_url(settings),
+        ),
     )
 
     async def main() -> None:
