@@ -20,6 +20,7 @@ from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
 from scripts.mailer import Mailer
+from scripts.register_list import publish_register
 from scripts.settings import Secrets, Settings
 from store.audit.checkpoints import checkpoint_all
 from store.blobs import BlobsAwayError
@@ -92,6 +93,7 @@ async def _serve(board: Board, child: Child) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")
             group.create_task(_publish_figures(worker, database), name="figures")
+            group.create_task(publish_register(RUN, database), name="register")
             await worker.run()
 
 
