@@ -11,9 +11,9 @@ import tarfile
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 import msgspec
 import pyrage
@@ -123,7 +123,8 @@ def writing(
                 with ExitStack() as layers:
                     inner: IO[bytes] = pipe
                     if compressed:
-                        inner = layers.enter_context(gzip.GzipFile("", "wb", _GZIP_LEVEL, pipe, mtime=0))
+                        packed = gzip.GzipFile("", "wb", _GZIP_LEVEL, pipe, mtime=0)
+                        inner = layers.enter_context(cast("AbstractContextManager[IO[bytes]]", packed))
                     archive = layers.enter_context(tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT))
                     yield PartWriter(archive)
             except BrokenPipeError:
