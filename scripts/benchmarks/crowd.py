@@ -168,6 +168,7 @@ def _put_objects(blobs: FolderBlobs, tenant_id: UUID, ids: Sequence[UUID]) -> No
 def write_audit_log(home: Path, tenant_id: UUID, entries: int) -> None:
     """Put so many entries into the audit log of a tenant, behind those that are there."""
     began = datetime.now(UTC) - _SPAN
+    edge = Edge()
 
     def rows() -> Iterator[tuple[Any, ...]]:
         nonlocal edge
@@ -190,7 +191,7 @@ def write_audit_log(home: Path, tenant_id: UUID, entries: int) -> None:
 
     with _superuser(home) as connection:
         head = connection.execute(_HEAD, (tenant_id,)).fetchone()
-        edge = Edge(0, ()) if head is None else Edge.unpacked(*head)
+        edge = edge if head is None else Edge.unpacked(*head)
         _copy(connection, _LEAVES, rows())
         connection.execute(_NEW_HEAD, (tenant_id, edge.size, edge.packed()))
         connection.execute("VACUUM (ANALYZE) audit_leaves")
