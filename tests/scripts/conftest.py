@@ -28,7 +28,7 @@ CANARIES = {
 }
 
 
-def until(condition: Callable[[], object], within_s: float = 20.0) -> None:
+def until(condition: Callable[[], object], within_s: float = 40.0) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -121,7 +121,7 @@ def served(settings: Mapping[str, str] = {}, *options: str) -> Iterator[Server]:
     folder.chmod(0o711)
     server = Server(folder / "home", settings, *options)
     try:
-        until(server.ready, 60)
+        until(server.ready, 90)
         yield server
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -135,5 +135,5 @@ def served(settings: Mapping[str, str] = {}, *options: str) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One server for a whole module; tests leave it as they found it."""
-    with served(CANARIES, "--drain-seconds", "2") as running:
+    with served({**CANARIES, "AITELIER_OWN_HOSTS": "mail.example=DE"}, "--drain-seconds", "2") as running:
         yield running
