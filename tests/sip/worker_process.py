@@ -13,6 +13,8 @@ from sip.control import AnyControlMessage, CallEnded, decode
 from tests.peers.sip_phone import SipPhone
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
+PATIENCE_S = 10.0
+"""For what comes at once on a quiet machine: tests share theirs with each other."""
 ROOT = PROGRAM.parents[2]
 
 
@@ -52,7 +54,7 @@ class WorkerProcess:
         try:
             if self.process.returncode is None and self.process.stdin is not None:
                 self.process.stdin.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 self.exit_code = await self.process.wait()
         except TimeoutError:
             self.process.kill()
@@ -76,14 +78,14 @@ class WorkerProcess:
         assert self.process.stdin is not None
         self.process.stdin.write((json.dumps({"do": do, **what}) + "\n").encode())
 
-    async def until(self, true: Callable[[], Any], seconds: float = 3.0) -> Any:
+    async def until(self, true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         async with asyncio.timeout(seconds):
             while not (result := true()):
                 self.news.clear()
                 await self.news.wait()
             return result
 
-    async def event(self, name: str, line: int | None = None, seconds: float = 3.0, count: int = 1) -> dict[str, Any]:
+    async def event(self, name: str, line: int | None = None, seconds: float = PATIENCE_S, count: int = 1) -> dict[str, Any]:
         """The `count`th event of that name."""
 
         def found() -> dict[str, Any] | None:
@@ -116,7 +118,7 @@ class WorkerProcess:
         numbers: list[int] = await self.until(arrived)
         return numbers[0]
 
-    async def ended(self, phone: SipPhone, seconds: float = 3.0) -> None:
+    async def ended(self, phone: SipPhone, seconds: float = PATIENCE_S) -> None:
         """Wait for the one CallEnded of a call, and see that it stays the only one."""
 
         def reports() -> list[AnyControlMessage]:
