@@ -85,7 +85,9 @@ class WorkerProcess:
                 await self.news.wait()
             return result
 
-    async def event(self, name: str, line: int | None = None, seconds: float = PATIENCE_S, count: int = 1) -> dict[str, Any]:
+    async def event(
+        self, name: str, line: int | None = None, seconds: float = PATIENCE_S, count: int = 1
+    ) -> dict[str, Any]:
         """The `count`th event of that name."""
 
         def found() -> dict[str, Any] | None:
