@@ -1,6 +1,6 @@
 """Exporting a tenant's audit log: one file with all that a verifier needs but the public key.
 
-Also pruning, which takes the text of entries older than the law wants them kept, and leaves their hashes.
+Also pruning, which takes the text of entries that have been kept for as long as they must be, and leaves their hashes.
 """
 
 import json
@@ -13,15 +13,15 @@ from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, Tag
 from policies.merkle import inclusion_proof
+from policies.retention import AUDIT_YEARS, years_after
 from store.audit.checkpoints import SignedCheckpoint, all_checkpoints, checkpoint, origin_of
-from store.audit.log import openings_of, record
+from store.audit.log import agrees, forget_unused_keys, openings_of, record, size_of
 from store.audit.verify import FORMAT
 from store.engine import Database
 from store.house import HOUSE
 from store.scope import TenantStore
 from store.tables.audit import AuditLeafTable, AuditPersonalTable
 
-YEARS_KEPT = 7
 _AT_ONCE = 2_000
 
 
@@ -79,7 +79,10 @@ async def _leaves(store: TenantStore, start: int, stop: int) -> list[str]:
     lines += [
         _line(personal={"index": index, "salt": opening.salt.hex(), "personal": dict(opening.personal)})
         for index, opening in sorted(openings.items())
+        if opening is not None
     ]
+    damaged = {row.idx for row in rows if not agrees(row)} | {index for index in openings if openings[index] is None}
+    lines += [_line(damaged=index) for index in sorted(damaged)]
     return lines
 
 
@@ -111,21 +114,25 @@ async def leaf_hashes(store: TenantStore, size: int) -> list[bytes]:
 
 
 async def prune(store: TenantStore, *, actor: Actor, now: datetime | None = None) -> int:
-    """Take the text of entries older than seven years; how many. Every proof still holds, for their hashes stay.
+    """Take the text of entries older than `AUDIT_YEARS`; how many. Every proof still holds, for their hashes stay.
 
-    The database itself refuses to take younger ones.
+    The oldest go first, none before all that are older than it, and the log says up to which. The database itself
+    refuses to take younger ones.
     """
-    now = now or datetime.now(UTC)
-    before = now.replace(year=now.year - YEARS_KEPT, day=min(now.day, 28))
-    old = col(AuditLeafTable.at) < before
-    await store.change(
-        delete(AuditPersonalTable).where(col(AuditPersonalTable.idx).in_(select(AuditLeafTable.idx).where(old)))
+    before = years_after(now or datetime.now(UTC), -AUDIT_YEARS)
+    kept = await store.first(
+        select(AuditLeafTable.idx).where(col(AuditLeafTable.at) >= before).order_by(col(AuditLeafTable.idx)).limit(1)
     )
+    up_to = await size_of(store) if kept is None else kept
+    await store.change(delete(AuditPersonalTable).where(col(AuditPersonalTable.idx) < up_to))
     pruned = await store.change(
-        update(AuditLeafTable).where(old, col(AuditLeafTable.leaf).is_not(None)).values(leaf=None)
+        update(AuditLeafTable)
+        .where(col(AuditLeafTable.idx) < up_to, col(AuditLeafTable.leaf).is_not(None))
+        .values(leaf=None)
     )
     if pruned:
-        await record(store, actor, Tag.AUDIT_PRUNED, facts={"entries": pruned, "before": before.isoformat()})
+        await forget_unused_keys(store)
+        await record(store, actor, Tag.AUDIT_PRUNED, facts={"up_to": up_to, "before": before.isoformat()})
     return pruned
 
 

@@ -130,6 +130,12 @@ async def forget(store: TenantStore, subject: bytes) -> int:
     return await store.change(delete(AuditPersonalTable).where(col(AuditPersonalTable.subject) == subject))
 
 
+async def forget_unused_keys(store: TenantStore) -> None:
+    """Let go of the keys of people of whom the log knows nothing any more."""
+    still = select(AuditPersonalTable.subject)
+    await store.change(delete(SubjectKeyTable).where(col(SubjectKeyTable.subject).not_in(still)))
+
+
 async def entries(
     store: TenantStore,
     *,
@@ -157,7 +163,7 @@ async def entries(
         statement = statement.where(col(AuditLeafTable.idx) < before)
     rows = await store.all(statement.order_by(col(AuditLeafTable.idx).desc()).limit(limit))
     openings = await openings_of(store, [row.idx for row in rows])
-    return tuple(_entry(row, openings.get(row.idx)) for row in rows)
+    return tuple(_entry(row, openings.get(row.idx), is_there=row.idx in openings) for row in rows)
 
 
 async def size_of(store: TenantStore) -> int:
@@ -174,8 +180,11 @@ class Opening:
     personal: Mapping[str, str]
 
 
-async def openings_of(store: TenantStore, indices: list[int]) -> dict[int, Opening]:
-    """What these leaves say about persons; those that were erased, and leaves that say nothing, are missing."""
+async def openings_of(store: TenantStore, indices: list[int]) -> dict[int, Opening | None]:
+    """What these leaves say about persons; None where it was damaged.
+
+    Those of people who were erased are missing, as are leaves that say nothing.
+    """
     rows = await store.all(select(AuditPersonalTable).where(col(AuditPersonalTable.idx).in_(indices)))
     wrapped = {
         row.subject: row.wrapped
@@ -183,16 +192,30 @@ async def openings_of(store: TenantStore, indices: list[int]) -> dict[int, Openi
             select(SubjectKeyTable).where(col(SubjectKeyTable.subject).in_({row.subject for row in rows}))
         )
     }
-    found = {}
+    found: dict[int, Opening | None] = {}
     for row in rows:
         if row.subject in wrapped:
             try:
                 key = await store.keys.unwrap_subject_key(store, row.subject, wrapped[row.subject])
                 plain = msgspec.json.decode(Sealer(key).open(row.sealed, _place(store, row.idx)))
             except (KeyShreddedError, SealBrokenError):
-                continue
-            found[row.idx] = Opening(bytes.fromhex(plain["salt"]), plain["personal"])
+                found[row.idx] = None
+            else:
+                found[row.idx] = Opening(bytes.fromhex(plain["salt"]), plain["personal"])
     return found
+
+
+def agrees(row: AuditLeafTable) -> bool:
+    """Whether what stands beside a leaf, for searching, is what the leaf says."""
+    if row.leaf is None:
+        return True
+    try:
+        leaf = msgspec.json.decode(row.leaf)
+        said = (datetime.fromisoformat(leaf["at"]), leaf["tag"], leaf["actor"]["kind"], leaf["actor"]["id"])
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        return False
+    beside = (row.at, row.tag, row.actor_kind, row.actor_id)
+    return said == beside and leaf_hash(row.leaf.encode()) == row.leaf_hash
 
 
 async def lock(store: TenantStore) -> Edge:
@@ -224,7 +247,7 @@ def _place(store: TenantStore, index: int) -> bytes:
     return framed(b"aitelier audit opening v1", str(store.tenant_id).encode(), str(index).encode())
 
 
-def _entry(row: AuditLeafTable, opening: Opening | None) -> Entry:
+def _entry(row: AuditLeafTable, opening: Opening | None, *, is_there: bool) -> Entry:
     leaf = {} if row.leaf is None else msgspec.json.decode(row.leaf)
     return Entry(
         index=row.idx,
@@ -234,6 +257,6 @@ def _entry(row: AuditLeafTable, opening: Opening | None) -> Entry:
         objects=leaf.get("objects", {}),
         facts=leaf.get("facts", {}),
         personal=None if opening is None else opening.personal,
-        erased="personal" in leaf and opening is None,
+        erased="personal" in leaf and not is_there,
         pruned=row.leaf is None,
     )

@@ -5,8 +5,8 @@ it proves has to last for years in which quantum computers may come. Needs nothi
 """
 
 import base64
-import binascii
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ _ML_DSA_KEY_BYTES = 1312
 _KEY_BYTES = {ED25519: _ED25519_KEY_BYTES, ML_DSA_44: _ML_DSA_KEY_BYTES}
 _COSIGNED = b"subtree/v1\n\0"
 _MARK = "— "
+_SIZE = re.compile("0|[1-9][0-9]{0,17}")
 
 
 class NoteError(Exception):
@@ -50,10 +51,10 @@ class Checkpoint:
         """The reverse of `text`. Raises `NoteError`."""
         lines = text.split("\n")
         try:
-            origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
-        except (IndexError, binascii.Error) as error:
+            origin, size, root = lines[0], lines[1], _decoded(lines[2])
+        except (IndexError, ValueError) as error:
             raise NoteError("not a checkpoint") from error
-        if not origin or not size.isascii() or not size.isdecimal() or str(int(size)) != size or lines[-1]:
+        if not origin or not _SIZE.fullmatch(size) or lines[-1]:
             raise NoteError("not a checkpoint")
         if len(root) != HASH_BYTES:
             raise NoteError("the root of a checkpoint has 32 bytes")
@@ -81,7 +82,7 @@ class VerifierKey:
         """The reverse of `str`. Raises `NoteError`."""
         try:
             name, number, encoded = text.strip().split("+", 2)
-            material = base64.b64decode(encoded, validate=True)
+            material = _decoded(encoded)
             found = cls(name, material[0], material[1:])
         except (ValueError, IndexError) as error:
             raise NoteError("a public key looks like name+12345678+base64") from error
@@ -149,35 +150,45 @@ class Note:
             raise NoteError("a note has its signatures behind an empty line")
         text += "\n"
         signatures = []
-        for line in tail.splitlines():
+        for line in tail.removesuffix("\n").split("\n"):
             parts = line.removeprefix(_MARK).split(" ")
             if not line.startswith(_MARK) or len(parts) != 2:
                 raise NoteError("a signature is a line of its own")
             try:
-                raw = base64.b64decode(parts[1], validate=True)
-            except binascii.Error as error:
+                raw = _decoded(parts[1])
+            except ValueError as error:
                 raise NoteError("a signature is in base64") from error
             signatures.append((parts[0], raw[:4], raw[4:]))
         return cls(text, tuple(signatures), Checkpoint.parsed(text))
 
-    def signed_by(self, keys: Sequence[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """Which of these keys signed it.
+    def proven_by(self, keys: Sequence[VerifierKey]) -> Checkpoint:
+        """The checkpoint, if of each kind of these keys one has signed it, and signs for the log that it names.
 
         Raises:
-            NoteError: One of them is named as having signed, and has not.
+            NoteError: It is not signed so, or a signature that names one of the keys is not its own.
         """
-        found = []
-        for key in keys:
-            for name, number, signature in self.signatures:
-                if (name, number) == (key.name, key.number):
-                    if not key.signed(self.checkpoint, self.text, signature):
-                        raise NoteError("a signature is forged")
-                    found.append(key)
-        return tuple(found)
+        signers = [key for key in keys if key.name == self.checkpoint.origin and self._signed_by(key)]
+        if not signers or {key.kind for key in signers} != {key.kind for key in keys}:
+            raise NoteError(f"that of {self.checkpoint.size} entries is not signed by the given keys")
+        return self.checkpoint
+
+    def _signed_by(self, key: VerifierKey) -> bool:
+        named = [signed for name, number, signed in self.signatures if (name, number) == (key.name, key.number)]
+        if not all(key.signed(self.checkpoint, self.text, signature) for signature in named):
+            raise NoteError("a signature is forged")
+        return bool(named)
 
 
 def _derived(seed: bytes, label: str) -> bytes:
     return HKDF(hashes.SHA256(), 32, None, label.encode()).derive(seed)
+
+
+def _decoded(text: str) -> bytes:
+    """Of base64 as we write it, so that no two texts mean the same. Raises `ValueError`."""
+    found = base64.b64decode(text, validate=True)
+    if base64.b64encode(found).decode() != text:
+        raise ValueError("base64 with bits to spare")
+    return found
 
 
 def _line(name: str, signature: bytes) -> str:

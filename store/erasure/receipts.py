@@ -65,18 +65,17 @@ def problems_of(receipt: Mapping[str, Any], keys: Sequence[VerifierKey]) -> tupl
         path = [bytes.fromhex(part) for part in proof["path"]]
         note = Note.parsed(proof["checkpoint"])
         said = msgspec.json.decode(text)
-        if not note.signed_by(keys):
-            return ("nobody we know has signed the checkpoint",)
-        held = inclusion_holds(
-            index=index, size=note.checkpoint.size, leaf=leaf_hash(text.encode()), proof=path, root=note.checkpoint.root
-        )
+        tree = note.proven_by(keys)
+        held = inclusion_holds(index=index, size=tree.size, leaf=leaf_hash(text.encode()), proof=path, root=tree.root)
         if not held:
             return ("the log that was signed does not hold this leaf",)
         if said["tag"] != str(Tag.RECEIPT_SIGNED) or said["tenant"] != facts.get("tenant"):
             return ("the leaf is about something else",)
         if said["facts"]["sha256"] != _digest(facts):
             return ("the receipt says something else than what was signed",)
-    except (KeyError, TypeError, ValueError, AttributeError, NoteError, msgspec.MsgspecError) as error:
+    except NoteError as error:
+        return (f"the checkpoint: {error}",)
+    except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
         return (f"the receipt is not of this format ({type(error).__name__})",)
     return ()
 
