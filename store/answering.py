@@ -61,7 +61,9 @@ async def route(store: TenantStore, called: str) -> Route | None:
     if not locked or not rows:
         return None
     scenario_id, published_version, *project, residency, hipaa, live_calls = rows[0]
-    return Route(Project(*project, Bounds(residency, hipaa)), scenario_id, published_version, locked[0][0], live_calls)
+    return Route(
+        Project(*project, bounds=Bounds(residency, hipaa)), scenario_id, published_version, locked[0][0], live_calls
+    )
 
 
 async def open_session(
