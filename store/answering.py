@@ -4,7 +4,7 @@ A caller hears ringing while this runs, and a burst of calls queues behind it; s
 bound to the tenant (`TenantStore.fixed`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -61,9 +61,9 @@ async def route(store: TenantStore, called: str) -> Route | None:
     if not locked or not rows:
         return None
     scenario_id, published_version, *project, residency, hipaa, live_calls = rows[0]
-    return Route(
-        Project(*project, bounds=Bounds(residency, hipaa)), scenario_id, published_version, locked[0][0], live_calls
-    )
+    known = Project(*project)
+    bounds = Bounds(residency, hipaa)
+    return Route(replace(known, bounds=bounds), scenario_id, published_version, locked[0][0], live_calls)
 
 
 async def open_session(
