@@ -53,7 +53,7 @@ class Database:
     async def open(cls, settings: StoreSettings) -> Self:
         """Make the pools. Connections are opened as they are needed, so the database may come up later."""
         urls = urls_of(settings)
-        keys = KeyRing(settings.master_key)
+        keys = KeyRing(settings.master_key, settings.old_master_key)
         return cls(
             _engine(urls.app, settings.pool_size),
             _engine(urls.platform, 2, read_only=True),

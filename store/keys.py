@@ -1,33 +1,70 @@
-"""The key ring: master key, then one key per tenant, then one data key per call.
+"""The key ring: root key, then some keys for each tenant, then one data key per call.
 
 Each key lies wrapped by the one above it, in a schema of its own. Deleting the wrapped data key of a call makes the
 call unreadable for good: recording, transcript and caller's number are sealed under keys derived from it.
+
+A tenant's keys are renewed (`store.key_rotation`). Several processes have them in memory, so a new one is used for
+opening at once, and for sealing only when every process must have seen it.
 """
 
-import hmac
 import os
+import time
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
+from policies.key_schedule import RENEWED, Purpose
 from store.scope import TenantStore
-from store.sealing import Columns, SealBrokenError, Sealer, derive, framed, key_id
+from store.sealing import (
+    VERSION,
+    Columns,
+    SealBrokenError,
+    Sealer,
+    column_key,
+    derive,
+    framed,
+    key_id,
+    sealer_of,
+    tag_of,
+)
 from store.tables.base import among
 from store.tables.keys import DataKeyTable, TenantKeyTable
 
-_WRAPPING = "wrapping"
-_INDEX = "index"
-_COLUMNS = "columns"
-_SIGNING = "signing"
-_PURPOSES = (_WRAPPING, _INDEX, _COLUMNS)
-_INDEX_BYTES = 16
+_REMEMBERED: Final = timedelta(seconds=60)
+"""So long a process uses the keys that it has seen before it looks again."""
+PUBLISHED: Final = timedelta(seconds=120)
+"""After so long every process has seen a new key, also one that was in the middle of a transaction."""
+_INDEX_BYTES: Final = 20
+_NO_INDEX: Final = b"\xff\xff\xff\xff"
+"""No key has this id, so that the ids of each have a successor."""
+
+# Whoever changes the key's row at the same moment need not be waited for: what it does not get now, it gets next time.
+_ADD_SEALS = """
+UPDATE keys.tenant_keys SET seals = seals + :seals
+WHERE tenant_id = :tenant_id AND purpose = :purpose AND key_id = (
+    SELECT free.key_id FROM keys.tenant_keys free
+    WHERE free.tenant_id = :tenant_id AND free.purpose = :purpose AND free.key_id = :key_id FOR UPDATE SKIP LOCKED)
+RETURNING seals
+"""
 
 
 class KeyShreddedError(Exception):
     """The key is gone for good: the call was erased, or is not this tenant's."""
+
+
+class RootKeyError(SealBrokenError):
+    """A tenant's keys are wrapped by another root key than those we have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "AITELIER_MASTER_KEY is not the root key of this database. Set the one that it was last started with, "
+            "or set that one as AITELIER_MASTER_KEY_OLD to go over to the new one"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +77,91 @@ class DataKey:
     """The same, readable only through the tenant's key and only for its call."""
 
 
-class KeyRing:
-    """Opens wrapped keys. Tenants' keys stay in memory once opened; calls' keys do not."""
+@dataclass(frozen=True, slots=True)
+class TenantKey:
+    """One key of a tenant, opened."""
 
-    def __init__(self, master_key: bytes) -> None:
-        self._master = Sealer(derive(master_key, "aitelier tenant key wrapping v1"))
-        self._opened: dict[tuple[UUID, str], dict[bytes, bytes]] = {}
-        """By tenant and purpose, as `_find` returns them."""
+    purpose: Purpose
+    id: bytes
+    """Four bytes that stand in whatever it made."""
+    key: bytes = field(repr=False)
+    """32 bytes."""
+    created_at: datetime
+
+    @property
+    def prefix(self) -> bytes:
+        """What everything begins with that it has wrapped, sealed or indexed."""
+        return prefix_of(self.purpose, self.id)
+
+
+def is_index(value: bytes) -> bool:
+    """Whether this may be a blind index; the audit log means some persons by 16 random bytes instead."""
+    return len(value) == _INDEX_BYTES
+
+
+def prefix_of(purpose: Purpose, number: bytes) -> bytes:
+    """What everything begins with that the key of this id has made."""
+    return number if purpose is Purpose.INDEX else VERSION + number
+
+
+class KeyRing:
+    """Opens wrapped keys. Tenants' keys stay in memory for a minute once opened; calls' keys do not."""
+
+    def __init__(self, master_key: bytes, old_master_key: bytes | None = None) -> None:
+        """Keys are wrapped by the first root key; whatever the second has wrapped still opens."""
+        self._root = _root_sealer(master_key)
+        self._old_root = None if old_master_key is None else _root_sealer(old_master_key)
+        self._known: dict[tuple[UUID, Purpose], tuple[float, tuple[TenantKey, ...]]] = {}
+        """By tenant and purpose: until when (monotonic seconds) they may be used, and what `_look` has found."""
+        self._seals: defaultdict[tuple[UUID, Purpose], Counter[bytes]] = defaultdict(Counter)
+        """Made since they were last written down, by id of the key. A killed process forgets its last minute."""
+
+    @property
+    def root_id(self) -> bytes:
+        """Names the root key, without telling anything of it."""
+        return self._root.key_id
+
+    @property
+    def old_root_id(self) -> bytes | None:
+        """Names its predecessor, if we were given one."""
+        return None if self._old_root is None else self._old_root.key_id
 
     async def new_tenant_keys(self, store: TenantStore) -> None:
         """Give the tenant its keys, unless it has them."""
-        await self._make(store, _PURPOSES)
+        for purpose in RENEWED:
+            if not await self._look(store, purpose):
+                await self.add_key(store, purpose)
 
-    async def _make(self, store: TenantStore, purposes: tuple[str, ...]) -> None:
-        rows = []
-        for purpose in purposes:
-            if await self._find(store, purpose):
-                continue
+    async def add_key(self, store: TenantStore, purpose: Purpose) -> bytes:
+        """A new primary key, where there is none; its id."""
+        key = os.urandom(32)
+        while (number := _id_of(purpose, key)) == _NO_INDEX:
             key = os.urandom(32)
-            number = key_id(key)
-            wrapped = self._master.seal(key, _tenant_key_place(store.tenant_id, purpose, number))
-            rows.append({"purpose": purpose, "key_id": number, "state": "primary", "wrapped": wrapped})
-        await store.put(TenantKeyTable, rows)
+        row = {"purpose": purpose.value, "key_id": number, "state": "primary", **self._wrapped(store, purpose, key)}
+        await store.put(TenantKeyTable, [row])
+        return number
+
+    def _wrapped(self, store: TenantStore, purpose: Purpose, key: bytes) -> dict[str, bytes]:
+        place = _tenant_key_place(store.tenant_id, purpose, _id_of(purpose, key))
+        return {"wrapped": self._root.seal(key, place), "root_id": self._root.key_id}
+
+    async def rewrap_tenant_keys(self, store: TenantStore) -> int:
+        """Wrap by the new root key what is still under the old one; how many keys."""
+        old = TenantKeyTable.root_id != self._root.key_id
+        count = 0
+        for row in await store.all(select(TenantKeyTable).where(old)):
+            purpose = Purpose(row.purpose)
+            key = self._open(store, row)
+            count += await store.change(
+                update(TenantKeyTable)
+                .where(
+                    col(TenantKeyTable.purpose) == row.purpose,
+                    col(TenantKeyTable.key_id) == row.key_id,
+                    col(TenantKeyTable.wrapped) == row.wrapped,
+                )
+                .values(**self._wrapped(store, purpose, key))
+            )
+        return count
 
     async def new_data_key(self, store: TenantStore, session_id: UUID) -> DataKey:
         """A fresh key for a call, kept in wrapped form from now on."""
@@ -72,21 +172,34 @@ class KeyRing:
     async def make_data_key(self, store: TenantStore, session_id: UUID) -> DataKey:
         """A fresh key for a call, which the caller writes down."""
         key = os.urandom(32)
-        wrapping = await self._primary(store, _WRAPPING)
-        return DataKey(key, Sealer(wrapping).seal(key, _data_key_place(store.tenant_id, session_id)))
+        return DataKey(key, await self._wrap(store, key, _data_key_place(store.tenant_id, session_id)))
+
+    async def rewrap_data_key(self, store: TenantStore, session_id: UUID, wrapped: bytes) -> bytes:
+        """The same key, wrapped by the tenant's key of today. Raises `KeyShreddedError` as `unwrap_data_key`."""
+        key = await self.unwrap_data_key(store, session_id, wrapped)
+        return await self._wrap(store, key, _data_key_place(store.tenant_id, session_id))
 
     async def signing_seed(self, server: TenantStore) -> bytes:
         """32 bytes from which the server's signing keys are made, kept for as long as the server's own log."""
-        if not (kept := await self._find(server, _SIGNING)):
-            await self._make(server, (_SIGNING,))
-            kept = await self._find(server, _SIGNING)
-        return next(iter(kept.values()))
+        if not (kept := await self._look(server, Purpose.SIGNING)):
+            await self.add_key(server, Purpose.SIGNING)
+            kept = await self._look(server, Purpose.SIGNING)
+        return kept[0].key
 
     async def make_subject_key(self, store: TenantStore, subject: bytes) -> DataKey:
         """A fresh key for a person's traces in the audit log, which the caller writes down."""
         key = os.urandom(32)
-        wrapping = await self._primary(store, _WRAPPING)
-        return DataKey(key, Sealer(wrapping).seal(key, _subject_key_place(store.tenant_id, subject)))
+        return DataKey(key, await self._wrap(store, key, _subject_key_place(store.tenant_id, subject)))
+
+    async def rewrap_subject_key(
+        self, store: TenantStore, subject: bytes, wrapped: bytes, *, renamed: bytes | None = None
+    ) -> bytes:
+        """The same key, wrapped by the tenant's key of today, and for the person's new index where that is renamed.
+
+        Raises `KeyShreddedError` as `unwrap_subject_key`.
+        """
+        key = await self.unwrap_subject_key(store, subject, wrapped)
+        return await self._wrap(store, key, _subject_key_place(store.tenant_id, renamed or subject))
 
     async def unwrap_subject_key(self, store: TenantStore, subject: bytes, wrapped: bytes) -> bytes:
         """The plain key of a person's traces. Raises `KeyShreddedError` when no key of this tenant opens it."""
@@ -124,58 +237,99 @@ class KeyRing:
 
     async def tenant_columns(self, store: TenantStore) -> Columns:
         """Seals and opens what is personal and belongs to no call, under a renewable key of the tenant."""
-        keys = await self._all(store, _COLUMNS)
-        return Columns(store.tenant_id, tuple(keys.values()))
+        sealers = [sealer_of(column_key(key.key)) for key in await self._keys(store, Purpose.COLUMNS)]
+        counted = self._seals[store.tenant_id, Purpose.COLUMNS]
+        return Columns(store.tenant_id, sealers, lambda number: counted.update((number,)))
 
     async def blind_index(self, store: TenantStore, column: str, value: str) -> bytes:
-        """16 bytes by which equal values of one tenant find each other, and by which nobody without the key can guess.
+        """20 bytes by which equal values of one tenant find each other: the key's id, then what nobody can guess.
 
-        Equality within the tenant is visible to whoever reads the database; that is its purpose.
+        Equality within the tenant is visible to whoever reads the database; that is its purpose. For writing and
+        naming; whoever looks for something needs `blind_indexes`.
         """
-        key = await self._primary(store, _INDEX)
-        return hmac.digest(derive(key, f"aitelier blind index {column} v1"), value.encode(), "sha256")[:_INDEX_BYTES]
+        return (await self.blind_indexes(store, column, value))[0]
+
+    async def blind_indexes(self, store: TenantStore, column: str, value: str) -> tuple[bytes, ...]:
+        """Every index under which the value may lie: while a new key comes into use, also those of the old ones."""
+        return tuple(
+            key.id + tag_of(derive(key.key, f"aitelier blind index {column} v1"), value.encode())
+            for key in await self._keys(store, Purpose.INDEX)
+        )
+
+    async def in_use(self, store: TenantStore, purpose: Purpose) -> TenantKey:
+        """The key that wraps, seals or indexes now, and which all that is older should be brought under."""
+        keys = await self._look(store, purpose)
+        if not keys:
+            raise KeyShreddedError("the tenant has no keys")
+        return keys[0]
+
+    async def _wrap(self, store: TenantStore, key: bytes, place: bytes) -> bytes:
+        wrapping = (await self._keys(store, Purpose.WRAPPING))[0]
+        self._seals[store.tenant_id, Purpose.WRAPPING][wrapping.id] += 1
+        return sealer_of(wrapping.key).seal(key, place)
 
     async def _unwrap(self, store: TenantStore, wrapped: bytes, place: bytes) -> bytes:
         number = wrapped[1:5]
-        keys = await self._all(store, _WRAPPING)
-        if number not in keys:  # another process may have made a new one
-            keys = await self._find(store, _WRAPPING)
+        keys = {key.id: key.key for key in await self._keys(store, Purpose.WRAPPING)}
+        if number not in keys:
+            keys = {key.id: key.key for key in await self._look(store, Purpose.WRAPPING)}
         if number not in keys:
             raise KeyShreddedError("no key of this tenant opens it")
         try:
-            return _sealer(keys[number]).open(wrapped, place)
+            return sealer_of(keys[number]).open(wrapped, place)
         except SealBrokenError as error:
             raise KeyShreddedError("the wrapped key does not belong here") from error
 
-    async def _primary(self, store: TenantStore, purpose: str) -> bytes:
-        return next(iter((await self._all(store, purpose)).values()))
-
-    async def _all(self, store: TenantStore, purpose: str) -> dict[bytes, bytes]:
-        keys = self._opened.get((store.tenant_id, purpose)) or await self._find(store, purpose)
+    async def _keys(self, store: TenantStore, purpose: Purpose) -> tuple[TenantKey, ...]:
+        """All that open, the one in use first; as they were at most a minute ago."""
+        until, keys = self._known.get((store.tenant_id, purpose), (0.0, ()))
+        if time.monotonic() > until:
+            keys = await self._look(store, purpose)
         if not keys:
             raise KeyShreddedError("the tenant has no keys")
         return keys
 
-    async def _find(self, store: TenantStore, purpose: str) -> dict[bytes, bytes]:
-        """By number, the primary one first."""
+    async def _look(self, store: TenantStore, purpose: Purpose) -> tuple[TenantKey, ...]:
+        """The same as they are now."""
+        await self._write_seals_down(store, purpose)
         statement = (
             select(TenantKeyTable)
-            .where(TenantKeyTable.purpose == purpose)
-            .order_by(col(TenantKeyTable.state).desc(), col(TenantKeyTable.created_at).desc())
+            .where(TenantKeyTable.purpose == purpose.value, TenantKeyTable.state != "destroyed")
+            .order_by(col(TenantKeyTable.created_at).desc())
         )
-        keys = {
-            row.key_id: self._master.open(row.wrapped, _tenant_key_place(store.tenant_id, purpose, row.key_id))
-            for row in await store.all(statement)
-        }
-        if keys:
-            self._opened[store.tenant_id, purpose] = keys
+        rows = await store.all(statement)
+        newest_first = [TenantKey(purpose, row.key_id, self._open(store, row), row.created_at) for row in rows]
+        now = datetime.now(UTC)
+        published = [key for key in newest_first if key.created_at <= now - PUBLISHED]
+        keys = (*published, *reversed(newest_first[: len(newest_first) - len(published)]))
+        # A key as young as that may still be rolled back with the transaction that makes it.
+        if newest_first and newest_first[0].created_at <= now - _REMEMBERED:
+            self._known[store.tenant_id, purpose] = (time.monotonic() + _REMEMBERED.total_seconds(), keys)
+        else:
+            self._known.pop((store.tenant_id, purpose), None)
         return keys
 
+    def _open(self, store: TenantStore, row: TenantKeyTable) -> bytes:
+        assert row.wrapped is not None  # noqa: S101 - asked for those that are not destroyed; for the type checker
+        place = _tenant_key_place(store.tenant_id, Purpose(row.purpose), row.key_id)
+        for root in (self._root, self._old_root):
+            if root is not None and root.key_id == row.root_id:
+                return root.open(row.wrapped, place)
+        raise RootKeyError
 
-@lru_cache(maxsize=1024)
-def _sealer(key: bytes) -> Sealer:
-    # Of a tenant's key: a list of calls is unwrapped by one, and making its cipher takes as long as unwrapping.
-    return Sealer(key)
+    async def _write_seals_down(self, store: TenantStore, purpose: Purpose) -> None:
+        counted = self._seals[store.tenant_id, purpose]
+        for number, seals in list(counted.items()):
+            if seals and await store.fixed(_ADD_SEALS, purpose=purpose.value, key_id=number, seals=seals):
+                counted[number] -= seals
+
+
+def _root_sealer(root_key: bytes) -> Sealer:
+    return Sealer(derive(root_key, "aitelier tenant key wrapping v1"))
+
+
+def _id_of(purpose: Purpose, key: bytes) -> bytes:
+    return key_id(column_key(key) if purpose is Purpose.COLUMNS else key)
 
 
 def _tenant_key_place(tenant_id: UUID, purpose: str, number: bytes) -> bytes:

@@ -154,8 +154,13 @@ async def find_sessions(store: TenantStore, session_ids: Collection[UUID]) -> tu
 
 
 async def caller_index(store: TenantStore, caller: str) -> bytes:
-    """The blind index under which calls of this caller are found, and by which logs and cases mean the person."""
+    """The blind index by which calls, logs and cases mean this caller. Whoever looks for one needs them all."""
     return await store.keys.blind_index(store, _CALLER, caller)
+
+
+async def caller_indexes(store: TenantStore, caller: str) -> tuple[bytes, ...]:
+    """Every index under which this caller may be found now, the one for writing first."""
+    return await store.keys.blind_indexes(store, _CALLER, caller)
 
 
 async def list_sessions(
@@ -174,7 +179,7 @@ async def list_sessions(
     if project_id is not None:
         statement = statement.where(SessionTable.project_id == project_id)
     if caller is not None:
-        statement = statement.where(SessionTable.caller_index == await caller_index(store, caller))
+        statement = statement.where(col(SessionTable.caller_index).in_(await caller_indexes(store, caller)))
     if before is not None:
         statement = statement.where(col(SessionTable.id) < before)
     return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)))

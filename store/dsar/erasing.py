@@ -85,7 +85,8 @@ async def _forget_if_nothing_is_left(store: TenantStore, case: Case) -> None:
     """With the last call of a caller goes what the audit log can tell of the person."""
     number = parse_number(case.number or "")
     if number is not None and not (await page_of_calls(store, number, limit=1)).sessions:
-        await audit.forget(store, await sessions.caller_index(store, number.e164))
+        for index in await sessions.caller_indexes(store, number.e164):
+            await audit.forget(store, index)
 
 
 async def _all_calls(store: TenantStore, number: PhoneNumber, project_id: UUID | None) -> frozenset[UUID]:

@@ -138,11 +138,13 @@ async def new_code(house: TenantStore, intake_id: UUID, *, actor: Actor, at: dat
     await house.first(select(TenantTable).with_for_update())
     row = await _unproven(house, intake_id)
     assert row.number_sealed is not None  # noqa: S101 - an unproven request has its number; for the type checker
-    assert row.number_index is not None  # noqa: S101 - see above
+    columns = await house.keys.tenant_columns(house)
+    number = columns.open(row.number_sealed, _TABLE, "number", intake_id)
+    indexes = await sessions.caller_indexes(house, number)
     since = now - timedelta(days=1)
     to_number = await house.all(
         select(DsarCodeTable.sent_at).where(
-            DsarCodeTable.number_index == row.number_index, col(DsarCodeTable.sent_at) > since
+            col(DsarCodeTable.number_index).in_(indexes), col(DsarCodeTable.sent_at) > since
         )
     )
     by_desk = await house.first(
@@ -152,15 +154,14 @@ async def new_code(house: TenantStore, intake_id: UUID, *, actor: Actor, at: dat
     if isinstance(verdict, Deny):
         raise CodeRefusedError(verdict.reason)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
-    await house.add(DsarCodeTable(tenant_id=house.tenant_id, id=uuid7(), number_index=row.number_index, sent_at=now))
+    await house.add(DsarCodeTable(tenant_id=house.tenant_id, id=uuid7(), number_index=indexes[0], sent_at=now))
     await house.change(
         update(DsarIntakeTable)
         .where(col(DsarIntakeTable.id) == intake_id)
-        .values(code_hash=await _hash(house, intake_id, code), code_ends_at=now + CODE_LIFE)
+        .values(code_hash=(await _hashes(house, intake_id, code))[0], code_ends_at=now + CODE_LIFE)
     )
     await _note(house, Tag.DSAR_CODE_SENT, intake_id, actor)
-    columns = await house.keys.tenant_columns(house)
-    return NewCode(columns.open(row.number_sealed, _TABLE, "number", intake_id), row.language, code)
+    return NewCode(number, row.language, code)
 
 
 async def prove(house: TenantStore, intake_id: UUID, guess: str, *, actor: Actor, at: datetime | None = None) -> Answer:
@@ -173,7 +174,7 @@ async def prove(house: TenantStore, intake_id: UUID, guess: str, *, actor: Actor
     row = await _unproven(house, intake_id)  # locked: of guesses at the same moment each is counted
     if row.code_hash is None or row.code_ends_at is None or now >= row.code_ends_at:
         return "expired"
-    right = hmac.compare_digest(row.code_hash, await _hash(house, intake_id, guess.strip()))
+    right = any(hmac.compare_digest(row.code_hash, one) for one in await _hashes(house, intake_id, guess.strip()))
     if right:
         await _set(house, intake_id, state="proven", code_hash=None, code_ends_at=None)
         await _note(house, Tag.DSAR_NUMBER_PROVEN, intake_id, actor)
@@ -248,9 +249,9 @@ async def _set(house: TenantStore, intake_id: UUID, **values: object) -> None:
     await house.change(update(DsarIntakeTable).where(col(DsarIntakeTable.id) == intake_id).values(**values))
 
 
-async def _hash(house: TenantStore, intake_id: UUID, code: str) -> bytes:
-    """HMAC of the code, for this request only."""
-    return await house.keys.blind_index(house, "dsar code", f"{intake_id}/{code}")
+async def _hashes(house: TenantStore, intake_id: UUID, code: str) -> tuple[bytes, ...]:
+    """HMACs of the code, for this request only; the first is the one to be kept, the others are of older keys."""
+    return await house.keys.blind_indexes(house, "dsar code", f"{intake_id}/{code}")
 
 
 async def _note(house: TenantStore, tag: Tag, intake_id: UUID, actor: Actor, **facts: str) -> None:

@@ -80,7 +80,7 @@ async def page_of_calls(
 ) -> FoundCalls:
     """The same without a trace in the audit log, for what leaves one itself."""
     regions = {project.id: region_of(project.jurisdiction) for project in await projects.all_projects(store)}
-    indices = [await sessions.caller_index(store, form) for form in written_forms(number)]
+    indices = [one for form in written_forms(number) for one in await sessions.caller_indexes(store, form)]
     found: list[Session] = []
     while True:
         statement = select(SessionTable.id).where(

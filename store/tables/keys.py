@@ -1,4 +1,4 @@
-"""Wrapped keys, in a schema of their own so that they can be backed up apart."""
+"""Wrapped keys, in a schema of their own so that they can be backed up apart, and secrets that tenants have set."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -10,7 +10,7 @@ from store.tables.base import TenantRow, Timestamp, now
 
 
 class TenantKeyTable(TenantRow, table=True):
-    """A tenant's key, wrapped by the master key."""
+    """A tenant's key, wrapped by the root key. Once it is destroyed only that it was there is left."""
 
     __tablename__: ClassVar[str] = "tenant_keys"
     __table_args__: ClassVar[dict[str, str]] = {"schema": "keys"}
@@ -18,8 +18,12 @@ class TenantKeyTable(TenantRow, table=True):
     purpose: str = Field(primary_key=True)
     key_id: bytes = Field(primary_key=True)
     state: str
-    wrapped: bytes
+    wrapped: bytes | None
+    root_id: bytes | None
+    seals: int = 0
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+    empty_since: datetime | None = Field(default=None, sa_type=Timestamp)
+    destroyed_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
 
 class DataKeyTable(TenantRow, table=True):
@@ -31,3 +35,14 @@ class DataKeyTable(TenantRow, table=True):
     session_id: UUID = Field(primary_key=True)
     wrapped: bytes
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class SecretTable(TenantRow, table=True):
+    """Something that we have to use and never show: a plugin's token, a trunk's password."""
+
+    __tablename__: ClassVar[str] = "secrets"
+
+    name: str = Field(primary_key=True)
+    value_sealed: bytes
+    last_four: str | None
+    set_at: datetime = Field(default_factory=now, sa_type=Timestamp)

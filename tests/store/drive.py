@@ -14,7 +14,7 @@ import secrets
 import types
 import typing
 import zipfile
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -33,6 +33,8 @@ from policies.chunks import ChunkSealer, recording_context
 from policies.dsar import Wish
 from policies.numbers import PhoneNumber
 from policies.retention import Wishes
+from policies.secret import Secret
+from policies.subprocessors import Place
 from store import answering, ingest, recordings, sessions
 from store.audit.checkpoints import SignedCheckpoint, checkpoint
 from store.audit.log import record
@@ -298,11 +300,33 @@ def _by_id(name: str) -> Maker | None:
 
 
 def _by_type(kind: Any) -> Maker | None:
+    if kind in _BY_TYPE:
+        return _BY_TYPE[kind]
     if typing.get_origin(kind) is Literal:
         return lambda draw: draw.chance.choice(typing.get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return lambda draw: draw.chance.choice(list(kind))
-    return _BY_TYPE.get(kind)
+    if typing.get_origin(kind) in {Sequence, Iterable, Collection, tuple}:
+        return _some_of(typing.get_args(kind)[0])
+    return _of_fields(kind) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+
+def _some_of(kind: Any) -> Maker | None:
+    one = _by_type(kind)
+    return None if one is None else lambda draw: [one(draw) for _ in range(draw.chance.randrange(1, 3))]
+
+
+def _of_fields(kind: type[Any]) -> Maker | None:
+    """A dataclass, from what its fields are called and made of; those with a default keep it."""
+    hints = typing.get_type_hints(kind)
+    makers = {
+        field.name: _BY_NAME.get(field.name) or _by_id(field.name) or _by_type(_without_none(hints[field.name]))
+        for field in dataclasses.fields(kind)
+        if field.default is field.default_factory is dataclasses.MISSING
+    }
+    if None in makers.values():
+        return None
+    return lambda draw: kind(**{name: maker(draw) for name, maker in makers.items() if maker is not None})
 
 
 def _without_none(annotation: Any) -> Any:
@@ -356,6 +380,18 @@ async def _deleted(draw: Draw) -> UUID:
     return project_id
 
 
+def _secret_name(draw: Draw) -> str:
+    return draw.chance.choice(("smtp", "trunk", "webhook"))
+
+
+def _scenario_of_project(draw: Draw) -> UUID:
+    """Of the project that was drawn before."""
+    found = draw.world.all_seeing.execute(
+        "SELECT id FROM scenarios WHERE project_id = %s LIMIT 1", (draw.drawn["project_id"],)
+    ).fetchone()
+    return uuid7() if found is None else UUID(str(found[0]))
+
+
 def _subject(draw: Draw) -> bytes:
     found = draw.row("keys.subject_keys", "subject", draw.world.sides[draw.chance.randrange(2)])
     subject = bytes(found) if found else draw.chance.randbytes(16)
@@ -388,6 +424,7 @@ _BY_TYPE: dict[Any, Maker] = {
     SignedCheckpoint: _checkpoint,
     Letter: lambda draw: Letter(draw.text, draw.text),
     PhoneNumber: lambda draw: PhoneNumber(draw.number, "DE", toll_free=False),
+    Secret: lambda draw: Secret(draw.text),
     Scenario: lambda draw: Scenario(name=draw.text, instructions=draw.text),
     Wishes: lambda draw: Wishes(jurisdiction="DE", recording_days=draw.chance.randrange(90)),
     Work: _work,
@@ -409,6 +446,7 @@ _BY_NAME: dict[str, Maker] = {
     "facts": lambda draw: {"words": draw.text},
     "indices": lambda draw: [draw.chance.randrange(4) for _ in range(2)],
     "jurisdiction": lambda _: "DE",
+    "kept_at": lambda _: [Place("127.0.0.1", "here")],
     "language": lambda _: "de",
     "networks": lambda _: ["192.0.2.0/24"],
     "now": lambda _: datetime.now(UTC),
@@ -433,6 +471,10 @@ _BY_NAME: dict[str, Maker] = {
     "store.outbox.queue_mail.subject": lambda draw: draw.text,
     "store.jobs.forget.ids": lambda draw: [draw.id("erasure_id")],
     "store.jobs.forget.name": lambda _: "erasure_id",
+    "store.secrets_vault.remove_secret.name": _secret_name,
+    "store.secrets_vault.set_secret.name": _secret_name,
+    "store.secrets_vault.use_secret.name": _secret_name,
+    "store.numbers.create.scenario_id": _scenario_of_project,
     "store.numbers.create.called": lambda _: _new_number(),
 }
 
@@ -456,6 +498,8 @@ def _inside(thing: object) -> Iterable[object] | None:
         return msgspec.structs.astuple(thing)
     if isinstance(thing, Mapping):
         return [*thing.keys(), *thing.values()]
+    if isinstance(thing, Secret):
+        return [thing.reveal()]
     if isinstance(thing, BaseException):
         return [str(thing), *thing.args]
     return thing if isinstance(thing, Collection) else None

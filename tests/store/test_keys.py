@@ -82,4 +82,4 @@ async def test_a_blind_index_finds_within_one_tenant_only(database: Database, ba
         assert ours != await store.keys.blind_index(store, "other", "+491")
     async with database.tenant(florist.tenant_id) as store:
         assert ours != await store.keys.blind_index(store, "caller", "+491")
-    assert len(ours) == 16
+    assert len(ours) == 20

@@ -92,7 +92,7 @@ CREATE TABLE sessions (
     state            text NOT NULL CHECK (state IN ('spare', 'open', 'ended')),
     called           text NOT NULL,
     caller_sealed    bytea,
-    caller_index     bytea CHECK (length(caller_index) = 16),
+    caller_index     bytea CHECK (length(caller_index) = 20),
     trunk            text NOT NULL,
     language         text NOT NULL,
     planned_at       timestamptz NOT NULL DEFAULT now(),

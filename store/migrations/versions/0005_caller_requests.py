@@ -23,7 +23,7 @@ CREATE TABLE dsar_cases (
     origin         text NOT NULL CHECK (origin IN ('member', 'intake')),
     state          text NOT NULL CHECK (state IN ('open', 'closed')),
     caller_sealed  bytea CHECK ((caller_sealed IS NOT NULL) = (state = 'open')),
-    caller_index   bytea CHECK (length(caller_index) = 16 AND (caller_index IS NOT NULL) = (state = 'open')),
+    caller_index   bytea CHECK (length(caller_index) = 20 AND (caller_index IS NOT NULL) = (state = 'open')),
     contact_sealed bytea CHECK (contact_sealed IS NULL OR state = 'open'),
     received_at    timestamptz NOT NULL,
     due_at         timestamptz NOT NULL,
@@ -53,10 +53,10 @@ CREATE TABLE dsar_intakes (
     language       text NOT NULL,
     state          text NOT NULL CHECK (state IN ('unproven', 'proven', 'routed', 'done', 'stopped')),
     number_sealed  bytea,  -- NULL once nothing is to be done any more
-    number_index   bytea CHECK (length(number_index) = 16),
+    number_index   bytea CHECK (length(number_index) = 20),
     contact_sealed bytea,
     received_at    timestamptz NOT NULL,
-    code_hash      bytea CHECK (length(code_hash) = 16),
+    code_hash      bytea CHECK (length(code_hash) = 20),
     code_ends_at   timestamptz CHECK ((code_ends_at IS NULL) = (code_hash IS NULL)),
     wrong_guesses  integer NOT NULL DEFAULT 0 CHECK (wrong_guesses >= 0),
     finished_at    timestamptz CHECK ((finished_at IS NOT NULL) = (state IN ('done', 'stopped'))),
@@ -68,7 +68,7 @@ CREATE INDEX ON dsar_intakes (tenant_id, number_index) WHERE number_index IS NOT
 CREATE TABLE dsar_codes (
     tenant_id    uuid NOT NULL REFERENCES tenants,
     id           uuid NOT NULL,
-    number_index bytea NOT NULL CHECK (length(number_index) = 16),
+    number_index bytea NOT NULL CHECK (length(number_index) = 20),
     sent_at      timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
