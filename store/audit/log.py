@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import rfc8785
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, ActorKind, Tag
 from policies.merkle import Edge, leaf_hash
@@ -134,6 +134,39 @@ async def forget_unused_keys(store: TenantStore) -> None:
     """Let go of the keys of people of whom the log knows nothing any more."""
     still = select(AuditPersonalTable.subject)
     await store.change(delete(SubjectKeyTable).where(col(SubjectKeyTable.subject).not_in(still)))
+
+
+async def rename_subject(store: TenantStore, subject: bytes, renamed: bytes) -> bool:
+    """Mean a person by another index from now on, and where that is known already, make the two one.
+
+    False when nothing is known of the person, or cannot be read any more.
+    """
+    await lock(store)  # so that nobody is about to write something down under the old one
+    old = await store.first(select(SubjectKeyTable).where(SubjectKeyTable.subject == subject))
+    if old is None:
+        return False
+    traces = select(AuditPersonalTable).where(AuditPersonalTable.subject == subject)
+    new = await store.first(select(SubjectKeyTable).where(SubjectKeyTable.subject == renamed))
+    try:
+        sealed = {}
+        if new is None:
+            wrapped = await store.keys.rewrap_subject_key(store, subject, old.wrapped, renamed=renamed)
+            await store.put(SubjectKeyTable, [{"subject": renamed, "wrapped": wrapped}])
+        else:
+            opener = Sealer(await store.keys.unwrap_subject_key(store, subject, old.wrapped))
+            sealer = Sealer(await store.keys.unwrap_subject_key(store, renamed, new.wrapped))
+            for row in await store.all(traces):
+                place = _place(store, row.idx)
+                sealed[row.idx] = sealer.seal(opener.open(row.sealed, place), place)
+    except (KeyShreddedError, SealBrokenError):
+        return False
+    for index, value in sealed.items():
+        await store.change(update(AuditPersonalTable).where(col(AuditPersonalTable.idx) == index).values(sealed=value))
+    await store.change(
+        update(AuditPersonalTable).where(col(AuditPersonalTable.subject) == subject).values(subject=renamed)
+    )
+    await store.change(delete(SubjectKeyTable).where(col(SubjectKeyTable.subject) == subject))
+    return True
 
 
 async def entries(
