@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from scripts import cli_audit, cli_call, cli_dsar, cli_erasure, cli_live, cli_sessions, cli_setup, doctor, logs, serve
+from scripts import (
+    cli_audit,
+    cli_backup,
+    cli_call,
+    cli_dsar,
+    cli_erasure,
+    cli_live,
+    cli_sessions,
+    cli_setup,
+    doctor,
+    logs,
+    serve,
+)
 from scripts.cli_run import guarded
 
 app = typer.Typer(
@@ -42,6 +54,8 @@ app.add_typer(cli_erasure.receipts_app, name="receipts")
 app.add_typer(cli_erasure.projects_app, name="projects")
 app.add_typer(cli_dsar.app, name="dsar")
 app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_backup.app, name="backup")
+app.command(name="restore")(cli_backup.restore)
 app.command(name="doctor")(doctor.doctor)
 
 

@@ -27,6 +27,7 @@ class Books:
     """An open store."""
 
     settings: Settings
+    stored: StoreSettings
     database: Database
     blobs: Blobs
 
@@ -103,7 +104,7 @@ async def books_of(environment: Mapping[str, str] | None) -> AsyncIterator[Books
     stored = store_settings(settings, secrets)
     database = await Database.open(stored)
     try:
-        yield Books(settings, database, open_blobs(stored))
+        yield Books(settings, stored, database, open_blobs(stored))
     except StoreAwayError:
         raise CommandError("The database does not answer. Is it starting? See the server's log") from None
     except BlobsAwayError as error:

@@ -200,7 +200,7 @@ def prune(target: Path, *, keep_days: int, now: datetime) -> int:
         BackupError: Another backup is being made there.
     """
     with _alone_in(target):
-        folders = _finished_in(target)
+        folders = finished_backups(target)
         removed = 0
         for folder in folders:
             age = now - datetime.strptime(folder.name, _STAMP).replace(tzinfo=UTC)
@@ -215,22 +215,17 @@ def prune(target: Path, *, keep_days: int, now: datetime) -> int:
         return removed
 
 
-def _finished_in(target: Path) -> list[Path]:
-    """Oldest first."""
-    return sorted(path for path in target.iterdir() if _NAME.fullmatch(path.name) and (path / _LIST).exists())
+def finished_backups(target: Path) -> tuple[Path, ...]:
+    """The folders of the backups in a folder, oldest first; of one that was not finished there is none."""
+    return tuple(
+        sorted(path for path in target.iterdir() if _NAME.fullmatch(path.name) and (path / _LIST).exists())
+        if target.is_dir()
+        else ()
+    )
 
 
-def backups_in(target: Path, master_key: bytes) -> tuple[Backup, ...]:
-    """The finished backups in a folder that were made under this master key, oldest first."""
-    found = []
-    for folder in _finished_in(target):
-        with contextlib.suppress(BackupError):
-            found.append(read_backup(folder, master_key))
-    return tuple(found)
-
-
-def read_backup(folder: Path, master_key: bytes) -> Backup:
-    """A finished backup.
+def read_backup(folder: Path, *master_keys: bytes) -> Backup:
+    """A finished backup that was made under one of these master keys.
 
     Raises:
         BackupError: It is none, or was made under another master key.
@@ -240,10 +235,10 @@ def read_backup(folder: Path, master_key: bytes) -> Backup:
         contents = msgspec.json.decode(signed.contents, type=Contents)
     except (OSError, msgspec.MsgspecError):
         raise BackupError(f"{folder} is no finished backup. Name the folder that holds {_LIST}") from None
-    if not compare_digest(_mac(master_key, bytes(signed.contents)), signed.mac):
+    if not any(compare_digest(_mac(master_key, bytes(signed.contents)), signed.mac) for master_key in master_keys):
         raise BackupError(
             f"{folder} was made under another master key, or its list was altered. "
-            "Set the AITELIER_MASTER_KEY of that time, or put its master.key into the home folder"
+            "Set AITELIER_MASTER_KEY to the one of that time, or AITELIER_MASTER_KEY_OLD if there is a newer one"
         )
     return Backup(folder, contents)
 

@@ -17,7 +17,7 @@ from policies.audit_tags import OPERATOR, Tag
 from policies.erasure import Reason
 from store import jobs, postgres, sessions
 from store.audit import log as audit
-from store.backup import KEYS_PART, Backup, BackupError, backups_in, make_backup, note_backup, prune, read_backup
+from store.backup import KEYS_PART, Backup, BackupError, finished_backups, make_backup, note_backup, prune, read_backup
 from store.blobs import FolderBlobs
 from store.engine import Database
 from store.erasure.sessions import carry_out, erase_sessions
@@ -278,7 +278,7 @@ async def test_old_backups_go_but_for_the_newest(store_settings: StoreSettings, 
     (made[0].folder / "backup.json").unlink()
     (target / ".draft").mkdir()
     assert prune(target, keep_days=5, now=NOW + timedelta(days=100)) == 1
-    assert [one.folder for one in backups_in(target, MASTER_KEY)] == [made[2].folder]
+    assert finished_backups(target) == (made[2].folder,)
     assert sorted(path.name for path in target.iterdir()) == [".lock", made[2].folder.name]
     assert not (made[2].folder / KEYS_PART).exists()
 
@@ -340,7 +340,7 @@ async def test_a_table_that_hides_rows_fails_the_backup(
         connection.commit()
         with pytest.raises(SnapshotError, match=r"hides rows of public\.turns"):
             back_up(store_settings, tmp_path / "backups")
-    assert backups_in(tmp_path / "backups", MASTER_KEY) == ()
+    assert finished_backups(tmp_path / "backups") == ()
 
 
 async def test_a_database_that_is_away(store_settings: StoreSettings, tmp_path: Path) -> None:
@@ -348,4 +348,4 @@ async def test_a_database_that_is_away(store_settings: StoreSettings, tmp_path: 
     away = replace(store_settings, database_url="postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(SnapshotError, match="cannot be reached"):
         back_up(away, tmp_path / "backups")
-    assert backups_in(tmp_path / "backups", MASTER_KEY) == ()
+    assert finished_backups(tmp_path / "backups") == ()
