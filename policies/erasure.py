@@ -221,7 +221,8 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         why="goes when the last call of the person goes",
     ),
     "audit_checkpoints": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size note made_at", hash="root")
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="server_idx", fact="size note made_at", hash="root"),
     ),
     "audit_anchors": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size kind proof made_at")
@@ -297,6 +298,10 @@ OBJECTS: Final[Mapping[str, TableRule]] = MappingProxyType({
     "ledger": TableRule(
         call=Fate.KEPT, project=Fate.KEPT, columns=_columns(id="content"),
         why="the same random ids as erasure_ledger, where a restored database cannot overwrite them",
+    ),
+    "anchors": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT, columns=_columns(fact="content"),
+        why="checkpoints of the server's own audit log, locked for the seven years of it: hashes and signatures only",
     ),
     "probe": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="content"),

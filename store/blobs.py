@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -52,6 +53,12 @@ class Blobs(Protocol):
 
     def put(self, name: str, content: bytes) -> int:
         """The same for content in memory."""
+
+    def put_locked(self, name: str, content: bytes, until: datetime) -> bool:
+        """The same, so that nobody can remove or change it before then; False, and nothing kept, where that cannot be.
+
+        For what says nothing about a person: it could not be erased.
+        """
 
     def read_at(self, name: str, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset`, fewer at the end. Raises `BlobMissingError`."""
@@ -104,6 +111,10 @@ class FolderBlobs:
     def put(self, name: str, content: bytes) -> int:
         """See `Blobs`. On return the object has reached the disk."""
         return self._keep(name, io.BytesIO(content))
+
+    def put_locked(self, name: str, content: bytes, until: datetime) -> bool:  # noqa: ARG002  # as `Blobs` has it
+        """See `Blobs`. Whoever owns a folder can remove what is in it."""
+        return False
 
     def _keep(self, name: str, original: BinaryIO) -> int:
         target = self._path(name)

@@ -21,7 +21,10 @@ from xml.etree.ElementTree import ParseError
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import COMPLIANCE
 from minio.error import MinioException, S3Error
+from minio.objectlockconfig import ObjectLockConfig
+from minio.retention import Retention
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.exceptions import TimeoutError as SilenceError
 
@@ -93,13 +96,28 @@ class S3Blobs:
         """See `Blobs`. On return the service has acknowledged the object."""
         return self._keep(name, io.BytesIO(content), len(content))
 
-    def _keep(self, name: str, original: BinaryIO, size: int) -> int:
+    def put_locked(self, name: str, content: bytes, until: datetime) -> bool:
+        """See `Blobs`. Not even the bucket's owner can shorten it."""
+        if _asked(self._lock_config) is None:
+            return False
+        self._keep(name, io.BytesIO(content), len(content), Retention(COMPLIANCE, until))
+        return True
+
+    def _keep(self, name: str, original: BinaryIO, size: int, retention: Retention | None = None) -> int:
         checked_name(name)
         self._prove_now_and_then()
 
         def send() -> None:
             original.seek(0)
-            self._client.put_object(self._bucket, name, original, size, part_size=_PART_BYTES, num_parallel_uploads=1)
+            self._client.put_object(
+                self._bucket,
+                name,
+                original,
+                size,
+                part_size=_PART_BYTES,
+                num_parallel_uploads=1,
+                retention=retention,
+            )
 
         _asked(send)
         return size
@@ -217,11 +235,16 @@ class S3Blobs:
             self._must_be_closed(path)
 
     def _keeps_everything(self) -> bool:
+        config = self._lock_config()
+        return config is not None and config.duration is not None
+
+    def _lock_config(self) -> ObjectLockConfig | None:
+        """How the bucket locks objects; None when it cannot."""
         try:
-            return self._client.get_object_lock_config(self._bucket).duration is not None
+            return self._client.get_object_lock_config(self._bucket)
         except S3Error as error:
             if error.code in _NO_LOCK:
-                return False
+                return None
             raise
 
     def _must_be_closed(self, path: str) -> None:

@@ -1,7 +1,8 @@
 """The audit log: one Merkle tree a tenant, written in the transaction of the act it tells of, proven offline.
 
 `log` writes and reads entries; `checkpoints` signs what the log is at a moment (`notes` has the formats) and enters
-that into the server's own log; `export` makes the file for an auditor, `verify` checks one without any server.
+that into the server's own log; `anchors` has it put out of this server's reach (`stamps` by time stamps); `export`
+makes the file for an auditor, `verify` checks one without any server.
 
 The file has one JSON object a line, in this order:
 
@@ -15,6 +16,9 @@ The file has one JSON object a line, in this order:
     {"checkpoint": NOTE}  a C2SP signed note with a tlog-checkpoint: the root of the first SIZE entries
     {"server": {"index": I, "leaf": TEXT, "proof": [HEX, ...], "checkpoint": NOTE}}
                           the server's own log has our last checkpoint as its entry I (RFC 9162, 2.1.3)
+    {"stamped": {..., "time_stamp": BASE64}}
+                          an older checkpoint of that log, with one of ours as its entry; and the answer of a
+                          time-stamping authority (RFC 3161, TimeStampResp) about the SHA-256 of its NOTE
 
 Entries come in the order of their indices, openings behind a batch of entries, checkpoints behind all of them. The last
 checkpoint is of all SIZE entries. A note is signed twice (`notes`), under the name of its origin: by Ed25519 over its

@@ -30,6 +30,8 @@ class SignedCheckpoint:
     root: bytes
     note: str
     made_at: datetime
+    server_index: int | None
+    """Of the entry in the server's own log; None for a checkpoint of that log itself."""
 
 
 def origin_of(tenant_id: UUID) -> str:
@@ -62,18 +64,21 @@ async def checkpoint(database: Database, tenant_id: UUID, *, at: datetime | None
         if known is not None and known.size == head.size:
             return known
         edge = Edge.unpacked(head.size, head.edge)
+    server_index = None
     if tenant_id != HOUSE:  # first, so that no checkpoint is ever handed out that the server's own log does not know
         async with open_house(database) as store:
             facts: dict[str, JsonValue] = {"size": edge.size, "root": edge.root.hex()}
-            await record(store, _AUDITOR, Tag.CHECKPOINT_MADE, objects={"tenant": str(tenant_id)}, facts=facts)
+            objects = {"tenant": str(tenant_id)}
+            server_index = await record(store, _AUDITOR, Tag.CHECKPOINT_MADE, objects=objects, facts=facts)
     signed = signer.sign(Checkpoint(signer.name, edge.size, edge.root), int(at.timestamp()))
     async with database.tenant(tenant_id) as store:
-        await store.put(AuditCheckpointTable, [{"size": edge.size, "root": edge.root, "note": signed, "made_at": at}])
-        return await _of_size(store, edge.size)
+        row = {"size": edge.size, "root": edge.root, "note": signed, "server_idx": server_index, "made_at": at}
+        await store.put(AuditCheckpointTable, [row])
+        return await of_size(store, edge.size)
 
 
 async def checkpoint_all(database: Database) -> int:
-    """Checkpoint every log that has grown, and the server's own last; how many. The hourly job."""
+    """Checkpoint every log that has grown, and the server's own last; of how many tenants. The hourly job."""
     async with database.platform_jobs() as platform:
         due = [
             row.tenant_id
@@ -83,10 +88,10 @@ async def checkpoint_all(database: Database) -> int:
             )
         ]
     made = 0
-    for tenant_id in sorted(due, key=lambda found: found == HOUSE):
+    for tenant_id in due:
         if tenant_id != HOUSE and await checkpoint(database, tenant_id) is not None:
             made += 1
-    if made:
+    if due:
         await checkpoint(database, HOUSE)
     return made
 
@@ -94,7 +99,7 @@ async def checkpoint_all(database: Database) -> int:
 async def latest(store: TenantStore) -> SignedCheckpoint | None:
     """The tenant's newest checkpoint."""
     row = await store.first(select(AuditCheckpointTable).order_by(col(AuditCheckpointTable.size).desc()))
-    return None if row is None else SignedCheckpoint(row.size, row.root, row.note, row.made_at)
+    return None if row is None else _signed(row)
 
 
 async def all_checkpoints(store: TenantStore, *, at_most: int) -> tuple[SignedCheckpoint, ...]:
@@ -104,9 +109,14 @@ async def all_checkpoints(store: TenantStore, *, at_most: int) -> tuple[SignedCh
         .where(col(AuditCheckpointTable.size) <= at_most)
         .order_by(col(AuditCheckpointTable.size))
     )
-    return tuple(SignedCheckpoint(row.size, row.root, row.note, row.made_at) for row in rows)
+    return tuple(_signed(row) for row in rows)
 
 
-async def _of_size(store: TenantStore, size: int) -> SignedCheckpoint | None:
+async def of_size(store: TenantStore, size: int) -> SignedCheckpoint | None:
+    """The tenant's checkpoint of so many leaves, if one was made then."""
     row = await store.first(select(AuditCheckpointTable).where(AuditCheckpointTable.size == size))
-    return None if row is None else SignedCheckpoint(row.size, row.root, row.note, row.made_at)
+    return None if row is None else _signed(row)
+
+
+def _signed(row: AuditCheckpointTable) -> SignedCheckpoint:
+    return SignedCheckpoint(row.size, row.root, row.note, row.made_at, row.server_idx)

@@ -3,9 +3,9 @@
 Also pruning, which takes the text of entries that have been kept for as long as they must be, and leaves their hashes.
 """
 
+import base64
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,7 +14,8 @@ from sqlmodel import col, delete, select, update
 from policies.audit_tags import Actor, Tag
 from policies.merkle import inclusion_proof
 from policies.retention import AUDIT_YEARS, years_after
-from store.audit.checkpoints import SignedCheckpoint, all_checkpoints, checkpoint, origin_of
+from store.audit.anchors import newest_of
+from store.audit.checkpoints import SignedCheckpoint, all_checkpoints, checkpoint, of_size, origin_of
 from store.audit.log import agrees, forget_unused_keys, openings_of, record, size_of
 from store.audit.verify import FORMAT
 from store.engine import Database
@@ -23,16 +24,6 @@ from store.scope import TenantStore
 from store.tables.audit import AuditLeafTable, AuditPersonalTable
 
 _AT_ONCE = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class ServerProof:
-    """That the server's own log has an entry of a checkpoint."""
-
-    index: int
-    leaf: str
-    proof: tuple[bytes, ...]
-    checkpoint: SignedCheckpoint
 
 
 async def export(database: Database, tenant_id: UUID, *, actor: Actor) -> AsyncIterator[str]:
@@ -56,16 +47,39 @@ async def export(database: Database, tenant_id: UUID, *, actor: Actor) -> AsyncI
             yield line
     for found in known:
         yield _line(checkpoint=found.note)
-    proof = await server_proof(database, tenant_id, made)
-    if proof is not None:
-        yield _line(
-            server={
-                "index": proof.index,
-                "leaf": proof.leaf,
-                "proof": [part.hex() for part in proof.proof],
-                "checkpoint": proof.checkpoint.note,
-            }
-        )
+    if tenant_id != HOUSE:
+        async for line in _server_lines(database, known):
+            yield line
+
+
+async def _server_lines(database: Database, known: Sequence[SignedCheckpoint]) -> AsyncIterator[str]:
+    """That the server's own log knows the last checkpoint, and which had been known when that log was last stamped."""
+    whole = await checkpoint(database, HOUSE)
+    async with database.tenant(HOUSE) as house:
+        stamp = await newest_of(house, "time_stamp")
+        stamped = None if stamp is None else await of_size(house, stamp.size)
+        if whole is not None:
+            yield _line(server=await _known_by(house, whole, known[-1]))
+        if stamp is None or stamp.proof is None or stamped is None:
+            return
+        then = [found for found in known if found.server_index is not None and found.server_index < stamped.size]
+        if then:
+            proof = await _known_by(house, stamped, then[-1])
+            yield _line(stamped={**proof, "time_stamp": base64.b64encode(stamp.proof).decode()})
+
+
+async def _known_by(house: TenantStore, whole: SignedCheckpoint, known: SignedCheckpoint) -> dict[str, object]:
+    """That a tree of the server's own log has an entry of a checkpoint."""
+    leaf = await house.first(select(AuditLeafTable).where(AuditLeafTable.idx == known.server_index))
+    if leaf is None or known.server_index is None:
+        raise AssertionError("a tenant's checkpoint is an entry of the server's own log")
+    path = inclusion_proof(await leaf_hashes(house, whole.size), known.server_index, whole.size)
+    return {
+        "index": known.server_index,
+        "leaf": leaf.leaf,
+        "proof": [part.hex() for part in path],
+        "checkpoint": whole.note,
+    }
 
 
 async def _leaves(store: TenantStore, start: int, stop: int) -> list[str]:
@@ -84,27 +98,6 @@ async def _leaves(store: TenantStore, start: int, stop: int) -> list[str]:
     damaged = {row.idx for row in rows if not agrees(row)} | {index for index in openings if openings[index] is None}
     lines += [_line(damaged=index) for index in sorted(damaged)]
     return lines
-
-
-async def server_proof(database: Database, tenant_id: UUID, made: SignedCheckpoint) -> ServerProof | None:
-    """That the server's own log knows this checkpoint; None for the server's own log itself."""
-    if tenant_id == HOUSE:
-        return None
-    whole = await checkpoint(database, HOUSE)
-    if whole is None:
-        return None
-    async with database.tenant(HOUSE) as store:
-        hashes = await leaf_hashes(store, whole.size)
-        rows = await store.all(
-            select(AuditLeafTable)
-            .where(AuditLeafTable.tag == str(Tag.CHECKPOINT_MADE), col(AuditLeafTable.idx) < whole.size)
-            .order_by(col(AuditLeafTable.idx).desc())
-        )
-    for row in rows:
-        entry = json.loads(row.leaf or "{}")
-        if entry.get("objects") == {"tenant": str(tenant_id)} and entry["facts"]["size"] == made.size:
-            return ServerProof(row.idx, row.leaf or "", inclusion_proof(hashes, row.idx, whole.size), whole)
-    return None
 
 
 async def leaf_hashes(store: TenantStore, size: int) -> list[bytes]:

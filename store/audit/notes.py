@@ -51,7 +51,7 @@ class Checkpoint:
         """The reverse of `text`. Raises `NoteError`."""
         lines = text.split("\n")
         try:
-            origin, size, root = lines[0], lines[1], _decoded(lines[2])
+            origin, size, root = lines[0], lines[1], decoded(lines[2])
         except (IndexError, ValueError) as error:
             raise NoteError("not a checkpoint") from error
         if not origin or not _SIZE.fullmatch(size) or lines[-1]:
@@ -82,7 +82,7 @@ class VerifierKey:
         """The reverse of `str`. Raises `NoteError`."""
         try:
             name, number, encoded = text.strip().split("+", 2)
-            material = _decoded(encoded)
+            material = decoded(encoded)
             found = cls(name, material[0], material[1:])
         except (ValueError, IndexError) as error:
             raise NoteError("a public key looks like name+12345678+base64") from error
@@ -155,7 +155,7 @@ class Note:
             if not line.startswith(_MARK) or len(parts) != 2:
                 raise NoteError("a signature is a line of its own")
             try:
-                raw = _decoded(parts[1])
+                raw = decoded(parts[1])
             except ValueError as error:
                 raise NoteError("a signature is in base64") from error
             signatures.append((parts[0], raw[:4], raw[4:]))
@@ -183,7 +183,7 @@ def _derived(seed: bytes, label: str) -> bytes:
     return HKDF(hashes.SHA256(), 32, None, label.encode()).derive(seed)
 
 
-def _decoded(text: str) -> bytes:
+def decoded(text: str) -> bytes:
     """Of base64 as we write it, so that no two texts mean the same. Raises `ValueError`."""
     found = base64.b64decode(text, validate=True)
     if base64.b64encode(found).decode() != text:

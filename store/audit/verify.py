@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import rfc8785
+from cryptography.x509 import Certificate
 
 from policies.audit_tags import Tag
 from policies.merkle import Edge, inclusion_holds, leaf_hash
 from policies.retention import AUDIT_YEARS, years_after
-from store.audit.notes import ED25519, ML_DSA_44, Checkpoint, Note, NoteError, VerifierKey
+from store.audit.notes import ED25519, ML_DSA_44, Checkpoint, Note, NoteError, VerifierKey, decoded
+from store.audit.stamps import StampError, stamped_at
 
 FORMAT = "aitelier-audit/1"
 _MISREAD = (ValueError, KeyError, TypeError, AttributeError, StopIteration, RecursionError)
@@ -38,6 +40,9 @@ class Report:
     erased: int = 0
     """Commitments whose opening was not given: to people who were erased."""
     in_server_log: bool = False
+    stamped: int = 0
+    """So many of the first entries were there at `stamped_at`, as a time-stamping authority says."""
+    stamped_at: str | None = None
     first_at: str | None = None
     last_at: str | None = None
     problems: list[str] = field(default_factory=list)
@@ -54,6 +59,7 @@ def verify(
     *,
     older: Sequence[str] = (),
     server_keys: Sequence[VerifierKey] = (),
+    stamp_roots: Sequence[Certificate] = (),
 ) -> Report:
     """Check every line of an export.
 
@@ -63,8 +69,9 @@ def verify(
             is given, one must have signed: whoever can forge the one cannot leave out the other.
         older: Signed notes of this log that the verifier kept: the export must continue each of them.
         server_keys: The public keys of the server's own log, to check that it knows this one.
+        stamp_roots: Certificates of the time-stamping authority's root (RFC 3161), to check since when it did.
     """
-    checking = _Checking(keys, server_keys, older)
+    checking = _Checking(keys, server_keys, older, stamp_roots)
     for number, line in enumerate(lines, start=1):
         try:
             checking.take(_parsed(line))
@@ -78,8 +85,15 @@ def verify(
 class _Checking:
     """One pass over an export."""
 
-    def __init__(self, keys: Sequence[VerifierKey], server_keys: Sequence[VerifierKey], older: Sequence[str]) -> None:
+    def __init__(
+        self,
+        keys: Sequence[VerifierKey],
+        server_keys: Sequence[VerifierKey],
+        older: Sequence[str],
+        stamp_roots: Sequence[Certificate],
+    ) -> None:
         self.report = Report()
+        self._stamp_roots = stamp_roots
         self._keys = keys
         self._server_keys = server_keys
         self._edge = Edge()
@@ -112,6 +126,8 @@ class _Checking:
                 self._problem(f"entry {line['damaged']}: the database says something else beside it")
             case "server":
                 self._server(line["server"])
+            case "stamped":
+                self._stamped(line["stamped"])
             case kind:
                 self._problem(f"a line of the unknown kind {kind!r}")
 
@@ -178,15 +194,32 @@ class _Checking:
 
     def _server(self, server: dict[str, Any]) -> None:
         """The server's own log has an entry of our last checkpoint."""
-        if not self._server_keys:
-            return
+        if self._server_keys and (known := self._known(server)) is not None:
+            if self._last is None or known != self._last.size:
+                self._problem("the server's own log does not know this one")
+            else:
+                self.report.in_server_log = True
+
+    def _stamped(self, stamped: dict[str, Any]) -> None:
+        """An older checkpoint of that log, which knew one of ours, was stamped."""
+        if self._server_keys and self._stamp_roots and (known := self._known(stamped)) is not None:
+            answer = decoded(stamped["time_stamp"])
+            try:
+                at = stamped_at(answer, stamped["checkpoint"], self._stamp_roots)
+            except StampError as error:
+                self._problem(f"the time stamp: {error}")
+                return
+            self.report.stamped, self.report.stamped_at = known, at.isoformat()
+
+    def _known(self, server: dict[str, Any]) -> int | None:
+        """The size of the checkpoint of ours that a tree of the server's own log has as an entry."""
         try:
             tree = Note.parsed(server["checkpoint"]).proven_by(self._server_keys)
         except NoteError as error:
             self._problem(f"the server's checkpoint: {error}")
-            return
+            return None
         entry = _parsed(server["leaf"])
-        said = (f"aitelier/{entry['objects']['tenant']}", entry["facts"]["size"], entry["facts"]["root"])
+        origin, size, root = f"aitelier/{entry['objects']['tenant']}", entry["facts"]["size"], entry["facts"]["root"]
         holds = inclusion_holds(
             index=server["index"],
             size=tree.size,
@@ -194,12 +227,14 @@ class _Checking:
             proof=[_bytes(part) for part in server["proof"]],
             root=tree.root,
         )
-        if not holds or self._last is None:
+        if not holds:
             self._problem("the server's own log does not know this one")
-        elif said != (self._last.origin, self._last.size, self._last.root.hex()):
+            return None
+        if origin != self.report.origin or size not in self._seen or self._roots[size].hex() != root:
             self._problem("the server's own log knows another version of this one")
-        else:
-            self.report.in_server_log = True
+            return None
+        found: int = size
+        return found
 
     def _signed(self, text: str, what: str) -> Checkpoint | None:
         try:

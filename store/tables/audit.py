@@ -49,6 +49,8 @@ class AuditCheckpointTable(TenantRow, table=True):
     size: int = Field(primary_key=True)
     root: bytes
     note: str
+    server_idx: int | None = None
+    """The leaf of the server's own log that knows this; that log's own checkpoints have none."""
     made_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 

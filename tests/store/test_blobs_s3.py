@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 from minio.commonconfig import COMPLIANCE, GOVERNANCE
+from minio.error import S3Error
 from minio.objectlockconfig import DAYS, ObjectLockConfig
 from minio.retention import Retention
 
@@ -102,6 +103,25 @@ def test_what_object_lock_keeps_is_said(s3: S3Server) -> None:
         s3.admin.put_object(settings.bucket, name, BytesIO(b"x"), 1, **lock)  # type: ignore[arg-type]
         with pytest.raises(BlobKeptError, match="legal hold" if name == "held" else "until 20"):
             blobs.delete(name)
+
+
+def test_what_is_locked_stays(s3: S3Server) -> None:
+    """Neither we nor the bucket's administrator can remove it; a bucket without object lock says that it cannot."""
+    settings = s3.bucket(locked=True)
+    blobs = S3Blobs(settings)
+    assert blobs.put_locked("anchors/1", b"a note", datetime.now(UTC) + timedelta(days=1))
+    with pytest.raises(BlobKeptError, match="until 20"):
+        blobs.delete("anchors/1")
+    ((name, version),) = [
+        (one.object_name, one.version_id)
+        for one in s3.admin.list_objects(settings.bucket, "anchors/", recursive=True, include_version=True)
+    ]
+    with pytest.raises(S3Error, match="AccessDenied"):
+        s3.admin.remove_object(settings.bucket, str(name), version_id=version)
+    assert blobs.read_at("anchors/1", 0, 100) == b"a note"
+    without = s3.bucket(versioned=True)
+    assert not S3Blobs(without).put_locked("anchors/1", b"a note", datetime.now(UTC) + timedelta(days=1))
+    assert s3.everything_in(without.bucket) == []
 
 
 def test_a_bucket_that_keeps_everything_is_refused(s3: S3Server) -> None:

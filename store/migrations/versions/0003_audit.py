@@ -42,11 +42,12 @@ CREATE TABLE audit_personal (
 CREATE INDEX ON audit_personal (tenant_id, subject);
 
 CREATE TABLE audit_checkpoints (
-    tenant_id uuid NOT NULL REFERENCES tenants,
-    size      bigint NOT NULL CHECK (size > 0),
-    root      bytea NOT NULL CHECK (length(root) = 32),
-    note      text NOT NULL,
-    made_at   timestamptz NOT NULL DEFAULT now(),
+    tenant_id  uuid NOT NULL REFERENCES tenants,
+    size       bigint NOT NULL CHECK (size > 0),
+    root       bytea NOT NULL CHECK (length(root) = 32),
+    note       text NOT NULL,
+    server_idx bigint CHECK (server_idx >= 0),
+    made_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, size)
 );
 

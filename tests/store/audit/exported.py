@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from policies.audit_tags import Actor, Tag
 from store.audit import checkpoints, export
@@ -27,10 +28,12 @@ class Exported:
         return verify(self.lines if lines is None else lines, self.keys, older=older, server_keys=self.server_keys)
 
 
-async def exported(database: Database, shop: Shop) -> Exported:
+async def exported(database: Database, whose: Shop | UUID) -> Exported:
+    """Of a shop, or of the server's own log."""
+    tenant_id = whose.tenant_id if isinstance(whose, Shop) else whose
     return Exported(
-        [line async for line in export.export(database, shop.tenant_id, actor=ANNA)],
-        await checkpoints.public_keys(database, shop.tenant_id),
+        [line async for line in export.export(database, tenant_id, actor=ANNA)],
+        await checkpoints.public_keys(database, tenant_id),
         await checkpoints.public_keys(database, HOUSE),
     )
 

@@ -124,7 +124,7 @@ class Intruder:
             leaves = [tuple(vars(row).values()) for row in rows]
             cursor.executemany("INSERT INTO audit_leaves VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", leaves)
             if notes:
-                cursor.executemany("INSERT INTO audit_checkpoints VALUES (%s, %s, %s, %s, %s)", self._notes)
+                cursor.executemany("INSERT INTO audit_checkpoints VALUES (%s, %s, %s, %s, %s, %s)", self._notes)
             head = "UPDATE audit_heads SET size = %s, edge = %s WHERE tenant_id = %s"
             cursor.execute(head, (edge.size, edge.packed(), self._tenant))
         self._connection.commit()
