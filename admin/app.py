@@ -4,24 +4,26 @@ Now: whether the server lives (`/healthz`), whether it would take a call (`/read
 weakness is reported (`/.well-known/security.txt`), and who else gets data (`/subprocessors.json`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 from policies import security_txt
+from policies.problems import Problem
 
 log = structlog.get_logger()
 
-Ready = Callable[[], Mapping[str, bool]]
-"""Each part of the server by name, and whether it does its work."""
+Problems = Callable[[], Awaitable[Sequence[Problem]]]
+"""What does not work now."""
 Figures = Callable[[], Awaitable[str]]
 """Figures of one part in Prometheus' text format."""
 Listed = Callable[[], bytes | None]
 """The register of sub-processors as JSON; None while it is not known."""
 
-READY: Final = web.AppKey[Ready]("ready")
+PROBLEMS: Final = web.AppKey[Problems]("problems")
 FIGURES: Final = web.AppKey[Mapping[str, Figures]]("figures")
 LISTED: Final = web.AppKey[Listed]("listed")
 BASE_URL: Final = web.AppKey[str | None]("base_url")
@@ -35,18 +37,18 @@ _HEADERS: Final = {
 
 
 def make_app(
-    ready: Ready, figures: Mapping[str, Figures], *, listed: Listed = lambda: None, base_url: str | None = None
+    problems: Problems, figures: Mapping[str, Figures], *, listed: Listed = lambda: None, base_url: str | None = None
 ) -> web.Application:
     """The application.
 
     Args:
-        ready: Asked for each `/readyz`.
+        problems: Asked for each `/readyz`.
         figures: Where `/metrics` gathers from, by the name of the part.
         listed: Asked for each `/subprocessors.json`.
         base_url: Under which strangers reach the server by https, without a slash at the end; None where they do not.
     """
     app = web.Application(client_max_size=64 << 10)
-    app[READY] = ready
+    app[PROBLEMS] = problems
     app[FIGURES] = figures
     app[LISTED] = listed
     app[BASE_URL] = base_url
@@ -75,11 +77,11 @@ async def health(_request: web.Request) -> web.Response:
 
 
 async def readiness(request: web.Request) -> web.Response:
-    """200 when every part of the server works, 503 and their names when some do not."""
-    parts = request.app[READY]()
-    missing = sorted(name for name, works in parts.items() if not works)
-    ready = bool(parts) and not missing
-    return web.json_response({"ready": ready, "waiting_for": missing}, status=200 if ready else 503)
+    """200 while calls are taken and nothing of them is lost, 503 otherwise; with every problem and what to do."""
+    problems = await request.app[PROBLEMS]()
+    missing = sorted(problem.part for problem in problems if not problem.calls_go_on)
+    content = {"ready": not missing, "waiting_for": missing, "problems": [asdict(problem) for problem in problems]}
+    return web.json_response(content, status=503 if missing else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -1,28 +1,53 @@
 """What `/metrics` and `/readyz` show, gathered from the parts of a running server."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from policies.problems import Problem
 from scripts.operators import DeskAwayError, ask
 from scripts.run_jobs import FIGURES as JOBS_FIGURES
 from scripts.status import read_status
 from sip.control import CONTROL_NAME, request_report
-from voice.waist.messages import LiveCallsListed, LiveCallsRequested
+from voice.waist.messages import LiveCallsListed, LiveCallsRequested, ProblemsListed, ProblemsRequested
 
 _FIGURES_OLD_S: Final = 30.0
+_PROCESS_REMEDY: Final = "It is started again by itself; its lines in the log say why it ended"
+_DRAIN_REMEDY: Final = "Wait for its end, and start it again"
 
 
-def parts_ready(run_folder: Path) -> Mapping[str, bool]:
-    """Every process by name, and whether it does its work; a server that drains is not ready for calls."""
+async def problems(run_folder: Path, *, has_desk: bool) -> tuple[Problem, ...]:
+    """Processes that do not do their work, and what the desk finds away or full."""
     status = read_status(run_folder)
     if status is None:
-        return {"supervisor": False}
-    parts = {process.name: process.ready for process in status.processes}
-    return {**parts, "supervisor": not status.draining}
+        return (Problem(part="supervisor", problem="is gone", remedy="Start the server again: scripts/serve"),)
+    found = [
+        Problem(part=process.name, problem="does not work yet, or again", remedy=_PROCESS_REMEDY)
+        for process in status.processes
+        if not process.ready
+    ]
+    if status.draining:
+        found.append(Problem(part="supervisor", problem="takes no new calls: it is to end", remedy=_DRAIN_REMEDY))
+    if has_desk:
+        try:
+            found += (await ask(run_folder, ProblemsRequested(), ProblemsListed)).problems
+        except DeskAwayError:
+            found.append(Problem(part="desk", problem="does not answer", remedy=_PROCESS_REMEDY))
+    return tuple({problem.part: problem for problem in found}.values())
+
+
+async def problem_figures(look: Callable[[], Awaitable[Iterable[Problem]]]) -> str:
+    """The same as figures: none while all is well."""
+    registry = CollectorRegistry()
+    gauge = Gauge(
+        "aitelier_problem", "1 for each part that does not work now; see /readyz.", ["part"], registry=registry
+    )
+    for problem in await look():
+        gauge.labels(part=problem.part).set(1)
+    return generate_latest(registry).decode()
 
 
 async def edge_figures(run_folder: Path) -> str:

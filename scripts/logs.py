@@ -5,6 +5,7 @@ context variables. A line says what happened by a constant name; a processor beh
 personal, also in values and exceptions of libraries that do not know this rule.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -105,8 +106,9 @@ class _Lines:
     def msg(self, line: str | bytes) -> None:
         """Write one line at once."""
         text = line.decode() if isinstance(line, bytes) else line
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # a log on a full disk must not end what it tells of
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
 
     log = debug = info = warning = warn = error = critical = exception = fatal = failure = err = msg
 

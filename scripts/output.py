@@ -62,8 +62,9 @@ class Output:
             say = log.info if " LOG: " in text else log.warning  # PostgreSQL's way to say that all is well
             say("process_output", of=self._process, line=scrub_foreign(text))
         else:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # a log on a full disk must not end the server
+                sys.stderr.write(text + "\n")
+                sys.stderr.flush()
 
 
 def _in_short(line: str) -> str:

@@ -26,7 +26,11 @@ def base_url(settings: Settings) -> str | None:
 def run_admin(board: Board, child: Child) -> int:
     """Serve health, readiness and figures until told to end."""
     settings = board.settings
-    gather: dict[str, Figures] = {"supervisor": functools.partial(figures.process_figures, RUN)}
+    problems = functools.partial(figures.problems, RUN, has_desk="calls" in board.roles)
+    gather: dict[str, Figures] = {
+        "supervisor": functools.partial(figures.process_figures, RUN),
+        "health": functools.partial(figures.problem_figures, problems),
+    }
     if "calls" in board.roles:
         gather["edge"] = functools.partial(figures.edge_figures, RUN)
         gather["desk"] = functools.partial(figures.desk_figures, RUN)
@@ -40,7 +44,7 @@ def run_admin(board: Board, child: Child) -> int:
             tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
         ),
         make_app(
-            functools.partial(figures.parts_ready, RUN),
+            problems,
             gather,
             listed=functools.partial(read_published, RUN),
             base_url=base_url(settings),

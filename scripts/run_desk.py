@@ -18,6 +18,7 @@ from store import numbers, seed, tenants, trunks
 from store.blobs import Blobs, BlobsAwayError, BlobsRefusedError
 from store.blobs_choice import open_blobs
 from store.engine import Database
+from store.health import Health
 from store.migrate import MigrationError, migrate
 from store.settings import StoreSettings
 from voice.desk.clips import ClipShelf, NoVoiceError
@@ -34,6 +35,8 @@ from voice.waist.messages import TrunkTerms
 log = structlog.get_logger()
 
 _NUMBERS_SHOWN = 3
+ROOM_BYTES_PER_CALL = 60 * 16_000
+"""A minute of two sides: a disk that has not that much left for each call is full."""
 _BLOBS_S = 5.0
 """How long a start waits for the place of objects."""
 
@@ -102,6 +105,7 @@ async def _serve(board: Board, child: Child) -> None:
             # The desk answers all the same: clips are tried again when a call needs them.
             log.error("clips_missing", error=str(error))  # noqa: TRY400  # where is known
         spool = Spool(SPOOL)
+        health = Health(database, blobs, (Path(), SPOOL), room_bytes=board.settings.max_calls * ROOM_BYTES_PER_CALL)
         desk = Desk(
             settings,
             database=database,
@@ -112,6 +116,7 @@ async def _serve(board: Board, child: Child) -> None:
             spool=spool,
             shelf=shelf,
             trunks=functools.partial(trunk_terms, database),
+            problems=health.problems,
         )
         lines = await ring_lines(board.settings, database)
         edge = ControlSender(RUN / CONTROL_NAME)

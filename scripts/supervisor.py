@@ -317,8 +317,12 @@ class Supervisor:
             ),
         )
         if status != self._reported:
-            self._reported = status
-            self._report(status)
+            try:
+                self._report(status)
+            except OSError as error:  # told again with what happens next
+                log.error("status_not_written", error=error.strerror)  # noqa: TRY400  # where is known
+            else:
+                self._reported = status
 
 
 def _in_words(exit_code: int) -> str:

@@ -1,9 +1,11 @@
 """The admin's pages, over HTTP and HTTPS."""
 
 import asyncio
+import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
@@ -14,14 +16,22 @@ from sectxt import Parser
 from admin.app import Figures, make_app
 from admin.server import AdminServer
 from admin.settings import AdminSettings
+from policies.problems import Problem
 
 
 @asynccontextmanager
 async def serving(
-    ready: Mapping[str, bool], figures: Mapping[str, Figures], settings: AdminSettings
+    problems: Sequence[Problem], figures: Mapping[str, Figures], settings: AdminSettings
 ) -> AsyncIterator[AdminServer]:
-    async with running(AdminServer(settings, make_app(lambda: ready, figures))) as server:
+    async def looked() -> Sequence[Problem]:
+        return problems
+
+    async with running(AdminServer(settings, make_app(looked, figures))) as server:
         yield server
+
+
+async def nothing() -> Sequence[Problem]:
+    return ()
 
 
 @asynccontextmanager
@@ -51,24 +61,29 @@ async def away() -> str:
     raise ConnectionRefusedError
 
 
-READINESS = [
-    ({"edge": True, "desk": True}, 200, '{"ready": true, "waiting_for": []}'),
-    ({"edge": True, "desk": False}, 503, '{"ready": false, "waiting_for": ["desk"]}'),
-    ({}, 503, '{"ready": false, "waiting_for": []}'),
+DESK = Problem(part="desk", problem="does not answer", remedy="Wait")
+OBJECTS = Problem(part="objects", problem="cannot be reached", remedy="Look at the S3 service", calls_go_on=True)
+READINESS: list[tuple[list[Problem], int, list[str]]] = [
+    ([], 200, []),
+    ([OBJECTS], 200, []),
+    ([OBJECTS, DESK], 503, ["desk"]),
 ]
 
 
-@pytest.mark.parametrize(("parts", "status", "body"), READINESS)
-async def test_readiness_names_what_is_missing(parts: dict[str, bool], status: int, body: str) -> None:
-    """200 only when every part works; otherwise 503 with the names of those that do not."""
-    async with serving(parts, {}, LOOPBACK) as server:
-        assert (await fetch(server, "/readyz"))[:2] == (status, body)
+@pytest.mark.parametrize(("problems", "status", "waiting_for"), READINESS)
+async def test_readiness_names_what_is_missing(problems: list[Problem], status: int, waiting_for: list[str]) -> None:
+    """503 when a call could not be taken or kept; every problem with its remedy in any case."""
+    async with serving(problems, {}, LOOPBACK) as server:
+        found, text, _ = await fetch(server, "/readyz")
         assert (await fetch(server, "/healthz"))[0] == 200
+    told = json.loads(text)
+    assert (found, told["ready"], told["waiting_for"]) == (status, status == 200, waiting_for)
+    assert told["problems"] == [asdict(problem) for problem in problems]
 
 
 async def test_figures_of_all_parts_are_joined() -> None:
     """One that is away costs its own figures only, and is told apart from one that has none."""
-    async with serving({}, {"edge": good, "desk": away}, LOOPBACK) as server:
+    async with serving((), {"edge": good, "desk": away}, LOOPBACK) as server:
         status, text, headers = await fetch(server, "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -79,7 +94,7 @@ async def test_figures_of_all_parts_are_joined() -> None:
 
 async def test_every_answer_carries_the_protective_headers() -> None:
     """Pages, and errors too, are neither cached, framed nor sniffed."""
-    async with serving({}, {}, LOOPBACK) as server:
+    async with serving((), {}, LOOPBACK) as server:
         for path in ("/healthz", "/readyz", "/nowhere"):
             headers = (await fetch(server, path))[2]
             assert headers["X-Content-Type-Options"] == "nosniff"
@@ -89,7 +104,7 @@ async def test_every_answer_carries_the_protective_headers() -> None:
 
 async def test_a_weakness_can_be_reported() -> None:
     """security.txt is plain text at its place, and every page of this server that it names is there."""
-    server = AdminServer(LOOPBACK, make_app(dict, {}, base_url="https://calls.example"))
+    server = AdminServer(LOOPBACK, make_app(nothing, {}, base_url="https://calls.example"))
     async with running(server):
         status, text, headers = await fetch(server, "/.well-known/security.txt")
         assert status == 200
@@ -104,7 +119,7 @@ async def test_a_weakness_can_be_reported() -> None:
 async def test_the_register_is_shown_whole_or_not_at_all() -> None:
     """While it is not known, nobody is shown a list that leaves somebody out."""
     shown: bytes | None = None
-    server = AdminServer(LOOPBACK, make_app(dict, {}, listed=lambda: shown))
+    server = AdminServer(LOOPBACK, make_app(nothing, {}, listed=lambda: shown))
     async with running(server):
         assert (await fetch(server, "/subprocessors.json"))[0] == 503
         shown = b'[{"id": "openai"}]'
@@ -138,7 +153,7 @@ async def test_https_is_tls_1_3_and_its_certificate_can_be_renewed(tmp_path: Pat
     authority.configure_trust(old)
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     settings = AdminSettings(port=0, tls_certificate=files[0], tls_key=files[1])
-    async with serving({}, {}, settings) as server:
+    async with serving((), {}, settings) as server:
         port = int(server.url.rpartition(":")[2])
         assert server.url.startswith("https://")
         assert "first.example" in await names(trusting)

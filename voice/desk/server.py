@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from policies.audit_tags import OPERATOR, Tag
+from policies.problems import Problem
 from store.audit.log import record
 from store.engine import Database, StoreAwayError
 from voice.desk.clips import ClipShelf, NoVoiceError
@@ -41,6 +42,8 @@ from voice.waist.messages import (
     PlanDenied,
     PlanGranted,
     PlanRequested,
+    ProblemsListed,
+    ProblemsRequested,
     ResumeOrdered,
     TokenDenied,
     TokenMinted,
@@ -93,6 +96,7 @@ class Desk:
         spool: Spool,
         shelf: ClipShelf,
         trunks: Callable[[], Awaitable[tuple[TrunkTerms, ...]]],
+        problems: Callable[[], Awaitable[tuple[Problem, ...]]],
     ) -> None:
         self._settings = settings
         self._database = database
@@ -101,6 +105,7 @@ class Desk:
         self._toolbox = toolbox
         self._ingestion = ingestion
         self._trunks = trunks
+        self._problems = problems
         self._spool = spool
         self._shelf = shelf
         self._workers = Workers(self._worker_died)
@@ -291,6 +296,8 @@ class Desk:
         match message:
             case LiveCallsRequested(tenant_id=tenant_id):
                 return LiveCallsListed(calls=self.live.up(tenant_id))
+            case ProblemsRequested():
+                return ProblemsListed(problems=await self._problems())
             case TurnsRequested(sip_call_id=sip_call_id, after=after):
                 return self.live.turns_of(sip_call_id, after)
             case ClipsWanted(tenant_id=tenant_id):

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from policies.problems import Problem
 from voice.waist.plan import CallPlan
 
 LENGTH = struct.Struct(">I")
@@ -184,6 +185,16 @@ class LiveCallsListed(Message, frozen=True, kw_only=True):
     calls: tuple[LiveCall, ...]
 
 
+class ProblemsRequested(Message, frozen=True, kw_only=True):
+    """What does not work now? Answered by `ProblemsListed`."""
+
+
+class ProblemsListed(Message, frozen=True, kw_only=True):
+    """Of database, objects and disks."""
+
+    problems: tuple[Problem, ...]
+
+
 class ClipsWanted(Message, frozen=True, kw_only=True):
     """A wording was saved: render what this tenant's calls may have to say. Answered by `Done`."""
 
@@ -253,6 +264,8 @@ AnyMessage = (
     | Done
     | LiveCallsRequested
     | LiveCallsListed
+    | ProblemsRequested
+    | ProblemsListed
     | ClipsWanted
     | TurnsRequested
     | TurnsListed

@@ -13,6 +13,7 @@ from scripts.run_desk import trunk_terms
 from store import postgres, projects, scenarios
 from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
+from store.health import Health
 from store.settings import StoreSettings
 from tests.database import Shop, address, bakery, database, database_home, florist, open_folder, store_settings
 from voice.call.desk_client import DeskClient
@@ -148,6 +149,7 @@ async def open_desk(
             spool=spool,
             shelf=shelf,
             trunks=list_trunks,
+            problems=Health(database, blobs, (settings.spool,), room_bytes=1).problems,
         )
 
 
