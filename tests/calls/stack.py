@@ -22,7 +22,7 @@ from scripts.benchmarks import stage
 from scripts.master_key import master_key_of
 from scripts.operators import ask
 from store import numbers, projects, recordings, scenarios, sessions, tenants
-from store.blobs import FolderBlobs
+from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.recordings import RecordingInfo
@@ -214,7 +214,7 @@ class Stack:
     server: stage.Server
     model: ModelServer
     database: Database
-    blobs: FolderBlobs
+    blobs: Blobs
     max_calls: int
 
     @property
