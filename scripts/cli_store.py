@@ -62,11 +62,11 @@ def store_settings(settings: Settings, secrets: Secrets) -> StoreSettings:
         home=settings.home_folder,
         master_key=base64.b64decode(secrets.master_key.reveal()),
         old_master_key=None if secrets.master_key_old is None else base64.b64decode(secrets.master_key_old.reveal()),
-        s3=_bucket(settings, secrets),
+        s3=bucket_of(settings, secrets),
     )
 
 
-def _bucket(settings: Settings, secrets: Secrets) -> S3Settings | None:
+def bucket_of(settings: Settings, secrets: Secrets) -> S3Settings | None:
     """The bucket for objects; the four settings are there together or not at all."""
     if not settings.s3_endpoint or not settings.s3_bucket or not secrets.s3_access_key or not secrets.s3_secret_key:
         return None

@@ -19,17 +19,21 @@ from cryptography import x509
 from rich.console import Console
 
 from scripts.cli_run import run
+from scripts.cli_store import bucket_of
 from scripts.home import Home
 from scripts.settings import Secrets, SettingError, Settings, read_settings
 from scripts.status import Status, read_status
 from scripts.values import is_loopback
 from sip.control import CONTROL_NAME, EdgeReport, request_report
 from sip.trunks import TRUNKS_NAME, BadTrunksError, read_trunks
+from store.blobs import BlobsAwayError
 
 Verdict = Literal["ok", "warn", "fail"]
 _out = Console()
 _MARKS: Final = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]fail[/red]"}
 _PATIENCE_S: Final = 4.0
+_BUCKET_S: Final = 10.0
+"""For putting an object, reading it, being refused as a stranger, and deleting it."""
 _CALL_BYTES: Final = 16_000
 """A second of recorded call: two sides of 8,000 bytes."""
 _NTP_EPOCH: Final = 2_208_988_800
@@ -63,7 +67,7 @@ class Patient:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
-    """Check ports, NAT, certificates, trunks, the model, disk and clock. Exit status 1 when something fails."""
+    """Check ports, NAT, certificates, trunks, model, objects, disk and clock. Exit status 1 when something fails."""
     findings = run(examine())
     for finding in findings:
         if as_json:
@@ -96,6 +100,7 @@ async def examine() -> list[Finding]:
     findings += await check_certificate(patient)
     findings += await check_trunks(patient)
     findings += await check_model(patient)
+    findings += await check_objects(patient)
     findings += await check_disk(patient)
     findings += await check_clock(patient)
     return findings
@@ -271,6 +276,25 @@ async def check_model(patient: Patient) -> list[Finding]:
     if status >= 500:
         return [Finding("model", "warn", f"{where} answers {status}", "Callers hear the fallback until it recovers")]
     return [Finding("model", "ok", f"{settings.openai_model} at {where}")]
+
+
+async def check_objects(patient: Patient) -> list[Finding]:
+    """Whether recordings can be kept, where no stranger can read them."""
+    bucket = bucket_of(patient.settings, patient.secrets)
+    if bucket is None:
+        return [Finding("objects", "ok", "recordings lie under the home folder")]
+    from store.blobs_s3 import S3Blobs  # noqa: PLC0415  # as above
+
+    where = f"the bucket {bucket.bucket} on {urlsplit(bucket.endpoint).hostname}"
+    try:
+        async with asyncio.timeout(_BUCKET_S):
+            await asyncio.to_thread(S3Blobs(bucket).check)
+    except BlobsAwayError as error:
+        return [Finding("objects", "fail", error.problem, error.remedy)]
+    except TimeoutError:
+        remedy = "Check AITELIER_S3_ENDPOINT, and this machine's way there"
+        return [Finding("objects", "fail", f"{where} does not answer within {_BUCKET_S:g} s", remedy)]
+    return [Finding("objects", "ok", f"{where} keeps recordings, and is closed to strangers")]
 
 
 async def check_disk(patient: Patient) -> list[Finding]:

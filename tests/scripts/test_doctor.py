@@ -1,7 +1,9 @@
 """The doctor: what it finds, and what it says to do."""
 
 import datetime as dt
+import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from scripts import doctor
 from scripts.doctor import Finding, Patient
 from scripts.settings import Secrets, SettingError, read_settings
 from sip.trunks import TRUNKS_NAME, Trunk, write_trunks
+from store.settings import S3Settings
+from tests.peers import s3_server
+from tests.peers.tcp_proxy import proxied
 
 
 def patient(home: Path, **settings: str) -> Patient:
@@ -122,3 +127,35 @@ async def test_settings_that_cannot_be_read_are_a_finding(monkeypatch: pytest.Mo
     monkeypatch.setattr(doctor, "read_settings", broken)
     verdict, text = only(await doctor.examine())
     assert (verdict, "AITELIER_SIP_PORT" in text) == ("fail", True)
+
+
+def bucket_settings(bucket: S3Settings) -> dict[str, str]:
+    return {
+        "S3_ENDPOINT": bucket.endpoint,
+        "S3_BUCKET": bucket.bucket,
+        "S3_ACCESS_KEY": bucket.access_key,
+        "S3_SECRET_KEY": bucket.secret_key,
+    }
+
+
+async def test_the_bucket_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed one is well; one open to strangers, a wrong key and a silent service fail, each with what to do."""
+    assert only(await doctor.check_objects(patient(tmp_path)))[0] == "ok"
+    with s3_server.running() as s3:
+        bucket = s3.bucket()
+        verdict, text = only(await doctor.check_objects(patient(tmp_path, **bucket_settings(bucket))))
+        assert (verdict, "closed to strangers" in text) == ("ok", True)
+        wrong = replace(bucket, secret_key="another")  # of this test
+        verdict, text = only(await doctor.check_objects(patient(tmp_path, **bucket_settings(wrong))))
+        assert (verdict, "AITELIER_S3_SECRET_KEY" in text) == ("fail", True)
+        rule = {"Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:GetObject"]}
+        policy = {"Version": "2012-10-17", "Statement": [rule | {"Resource": [f"arn:aws:s3:::{bucket.bucket}/*"]}]}
+        s3.admin.set_bucket_policy(bucket.bucket, json.dumps(policy))
+        verdict, text = only(await doctor.check_objects(patient(tmp_path, **bucket_settings(bucket))))
+        assert (verdict, "strangers can read" in text, "AITELIER_S3_BUCKET" in text) == ("fail", True, True)
+        monkeypatch.setattr(doctor, "_BUCKET_S", 0.5)
+        with proxied(s3.port) as way:
+            way.paused = True
+            silent = replace(bucket, endpoint=f"http://127.0.0.1:{way.port}")
+            verdict, text = only(await doctor.check_objects(patient(tmp_path, **bucket_settings(silent))))
+            assert (verdict, "AITELIER_S3_ENDPOINT" in text) == ("fail", True)
