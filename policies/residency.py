@@ -26,7 +26,11 @@ def may_receive(place: Place, bounds: Bounds) -> Verdict:
     """Whether data of a project with these bounds may go to this place."""
     if bounds.residency != "anywhere" and not place.in_eu:
         return Deny(f"{place.host} is in {' and '.join(place.countries) or 'no known country'}, outside the EU")
-    if handling(hipaa=bounds.hipaa).baa_only and place.kind == "subprocessor":
+    if not handling(hipaa=bounds.hipaa).baa_only:
+        return Allow()
+    if place.kind == "own" and not place.countries:
+        return Deny(f"nobody has said that {place.host} is the operator's own")
+    if place.kind == "subprocessor":
         row = place.subprocessor
         if row is None or row.baa_since is None:
             return Deny(f"{place.whose} has signed no business associate agreement")

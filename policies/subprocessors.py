@@ -119,7 +119,7 @@ class Place:
     kind: Literal["here", "own", "subprocessor"]
     """This machine, another one of the operator's, or somebody else's."""
     countries: tuple[str, ...] = ()
-    """Empty for this machine, which is wherever it is."""
+    """Empty for this machine, which is wherever it is, and where nobody has said."""
     subprocessor: Subprocessor | None = None
 
     @property
@@ -162,6 +162,17 @@ class Register:
         if on < row.in_force:
             return Deny(f"{row.name} may not get data before {row.in_force}: the notice to customers has not run")
         return Place(host, "subprocessor", row.countries, row)
+
+    def keeper_of(self, host: str, on: date) -> Place | Deny:
+        """The same for a database, a place of objects or a mail server that the operator keeps its own data at.
+
+        Whoever is not in the register is the operator's own, in a country that nobody knows until it is named: good
+        enough for projects that ask for nothing, and for no other.
+        """
+        known = self.place_of(host, on)
+        if isinstance(known, Deny) and host.lower() not in self._by_host:
+            return Place(host.lower(), "own")
+        return known
 
     def places(self, on: date) -> tuple[Place, ...]:
         """Everything but this machine that may get data on this day."""

@@ -11,6 +11,7 @@ import structlog
 from scripts.board import RUN, SPOOL, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
+from scripts.registered import NotRegisteredError, look_up
 from scripts.settings import REHEARSAL_KEY, Secrets, Settings
 from scripts.trunk_list import publish_trunks
 from sip.control import CONTROL_NAME, ControlSender
@@ -24,12 +25,14 @@ from store.settings import StoreSettings
 from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.housekeeping import Housekeeping
 from voice.desk.ingest import Ingestion
+from voice.desk.outgoing import Outgoing
 from voice.desk.plans import Planner
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings, ModelEndpoint
 from voice.desk.spool import Spool
 from voice.desk.tokens import TokenMint
 from voice.desk.toolbox import Toolbox
+from voice.desk.transfers import TransferReports
 from voice.waist.messages import TrunkTerms
 
 log = structlog.get_logger()
@@ -93,12 +96,17 @@ async def _serve(board: Board, child: Child) -> None:
         opened.push_async_callback(database.close)
         if await seed.seed_demo(database) is not None:
             log.info("demo_seeded")
+        try:
+            registered = await look_up(database, board.settings, child.secrets)
+        except NotRegisteredError as error:
+            raise CannotStartError(str(error)) from error
+        outgoing = await opened.enter_async_context(Outgoing(registered.register))
         shelf = await opened.enter_async_context(
-            ClipShelf(settings.clips, better=settings.model, local=settings.local_speech)
+            ClipShelf(settings.clips, better=settings.model, local=settings.local_speech, outgoing=outgoing)
         )
-        mint = await opened.enter_async_context(TokenMint(settings.model))
+        mint = await opened.enter_async_context(TokenMint(settings.model, outgoing))
         toolbox = Toolbox()
-        planner = Planner(database, shelf, toolbox, settings.model)
+        planner = Planner(database, shelf, toolbox, settings.model, kept_at=registered.kept_at)
         try:
             await planner.prepare_all()
         except NoVoiceError as error:
@@ -112,7 +120,7 @@ async def _serve(board: Board, child: Child) -> None:
             planner=planner,
             mint=mint,
             toolbox=toolbox,
-            ingestion=Ingestion(database, blobs, spool),
+            ingestion=Ingestion(database, blobs, spool, TransferReports(registered.register, registered.hosts)),
             spool=spool,
             shelf=shelf,
             trunks=functools.partial(trunk_terms, database),

@@ -21,6 +21,7 @@ from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
 from scripts.mailer import Mailer
 from scripts.register_list import publish_register
+from scripts.registered import NotRegisteredError, look_up
 from scripts.settings import Secrets, Settings
 from store.audit.checkpoints import checkpoint_all
 from store.blobs import BlobsAwayError
@@ -89,6 +90,10 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
+        try:
+            await look_up(database, board.settings, child.secrets)
+        except NotRegisteredError as error:
+            raise CannotStartError(str(error)) from error
         worker = JobWorker(stored, database, blobs, tasks=tasks_of(board.settings, child.secrets), periodic=PERIODIC)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")

@@ -27,6 +27,7 @@ from scripts.values import (
     as_ip,
     as_mail_address,
     as_master_key,
+    as_own_hosts,
     as_path,
     as_port,
     as_port_range,
@@ -75,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str | None
     admin_bind: str
     admin_port: int
+    own_hosts: dict[str, str]
+    """Country by host."""
     tls_cert: str | None
     tls_key: str | None
     database_is_embedded: bool
@@ -161,6 +164,13 @@ TABLE: Final = (
         as_country,
         "Country of whoever sends tenants their invoices: usage is kept for as long as its law asks, 7 years at least.",
         "DE",
+    ),
+    Setting(
+        "OWN_HOSTS",
+        as_own_hosts,
+        "Other machines that you run yourself, each with the country it stands in: `llm.example=FI, db.example=DE`. "
+        "A model server needs it; database, objects and mail server only where a project is EU-only or for health "
+        "care. What somebody else runs is a sub-processor: `aitelier subprocessors add`.",
     ),
     Setting("ADMIN_BIND", as_ip, "Address of the web admin.", "127.0.0.1"),
     Setting("ADMIN_PORT", as_port, "Port of the web admin.", "8080"),
@@ -267,6 +277,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> tuple[Setting
             "rtp_first_port": first_port,
             "rtp_last_port": last_port,
             "openai_base_url": base_url,
+            "own_hosts": values["OWN_HOSTS"] or {},
             "database_is_embedded": secrets.database_url is None,
             # A server of the user's own may want no key.
             "model_is_rehearsal": secrets.openai_api_key is None and base_url == OPENAI_URL,

@@ -132,6 +132,20 @@ def as_mail_address(value: str) -> str:
         raise BadValueError("is no mail address", "Give one such as calls@example.org") from error
 
 
+def as_own_hosts(value: str) -> dict[str, str]:
+    """Hosts with the country each stands in, such as `s3.example=DE, llm.example=FI`."""
+    found: dict[str, str] = {}
+    for one in filter(None, (part.strip() for part in value.split(","))):
+        host, _, country = one.rpartition("=")
+        try:
+            found[as_host(host.strip().lower())] = as_country(country.strip())
+        except BadValueError as error:
+            raise BadValueError(
+                "is no list of hosts", "Give each with its country: s3.example=DE, 10.0.0.7=FI"
+            ) from error
+    return found
+
+
 def as_country(value: str) -> str:
     """A country by its code of ISO 3166-1 alpha-2."""
     if not re.fullmatch(r"[A-Za-z]{2}", value):

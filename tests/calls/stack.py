@@ -32,6 +32,7 @@ from store.settings import StoreSettings
 from tests.calls.caller import ME, Caller, calling
 from tests.calls.model import ModelServer
 from voice.desk.clips import Sentence, Speaker
+from voice.desk.outgoing import Outgoing
 from voice.desk.settings import ModelEndpoint
 from voice.rehearsal.mind import Step
 from voice.rehearsal.script import Script
@@ -288,7 +289,7 @@ class Stack:
             ModelEndpoint(base_url="http://127.0.0.1/v1", api_key="unused", realtime_model=""),
             ModelEndpoint(base_url="http://127.0.0.1/v1", api_key="unused", realtime_model="", speech_voice="espeak:"),
         )
-        keys = [Speaker(voice).key(Sentence(text, language)) for voice in voices]
+        keys = [Speaker(voice, Outgoing()).key(Sentence(text, language)) for voice in voices]
         files = [self.home / "clips" / f"{key}.ulaw" for key in keys]
         found = [file.read_bytes() for file in files if file.exists()]
         assert found, f"nobody has rendered {text!r}"

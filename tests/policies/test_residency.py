@@ -34,6 +34,8 @@ assert isinstance(SIGNED, Place)
         (Place("llm.lan", "own", ("NO",)), "eu_only", False, False),
         (Place("llm.lan", "own", ("US",)), "anywhere", True, True),
         (Place("llm.lan", "own", ()), "eu_only", False, False),
+        (Place("llm.lan", "own", ()), "anywhere", True, False),
+        (Place("llm.lan", "own", ()), "anywhere", False, True),
     ],
 )
 def test_what_a_place_may_get(place: Place, residency: Residency, *, hipaa: bool, allowed: bool) -> None:

@@ -86,6 +86,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
             came_up=self._came_up,
             went_down=self._went_down,
             changed=reports.model_changed,
+            traffic=reports.traffic,
         )
         self._link_task: asyncio.Task[None] | None = None
         self._playout = playout

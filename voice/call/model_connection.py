@@ -4,6 +4,7 @@ import audioop
 import ssl
 from binascii import b2a_base64
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -28,19 +29,30 @@ class ModelRefusedError(Exception):
         self.code = code
 
 
+@dataclass(slots=True)
+class Traffic:
+    """Bytes of messages to the model's server and from it; without what WebSocket, TLS and TCP add."""
+
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
 class ModelConnection:
     """A configured session. Everything written goes straight to the socket's buffer, in order."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, traffic: Traffic) -> None:
         self._socket = socket
+        self._traffic = traffic
         self.appended_ms = 0
         """Caller's sound written so far: the server's clock for `audio_start_ms` and `audio_end_ms`."""
         self.dropped_frames = 0
         """Frames of the caller's voice that a congested socket did not take."""
 
     @classmethod
-    async def open(cls, *, url: str, model: str, token: str, tls: ssl.SSLContext | None, session: Event) -> Self:
-        """Connect and configure; the caller sets the deadline.
+    async def open(
+        cls, *, url: str, model: str, token: str, tls: ssl.SSLContext | None, session: Event, traffic: Traffic
+    ) -> Self:
+        """Connect and configure; the caller sets the deadline. What is exchanged is counted in `traffic`.
 
         Raises:
             ModelRefusedError: The server said no, or said something else than a session.
@@ -60,7 +72,7 @@ class ModelConnection:
             raise ModelRefusedError(f"http_{error.response.status_code}") from error
         except (OSError, WebSocketException) as error:
             raise ModelRefusedError("unreachable") from error
-        connection = cls(socket)
+        connection = cls(socket, traffic)
         try:
             await connection._configure(session)
         except BaseException:
@@ -95,6 +107,7 @@ class ModelConnection:
         try:
             self._socket.protocol.send_text(text)
             self._socket.send_data()
+            self._traffic.sent_bytes += len(text)
         except WebSocketException:
             pass
 
@@ -103,6 +116,7 @@ class ModelConnection:
         try:
             while True:
                 message = await self._socket.recv(decode=False)
+                self._traffic.received_bytes += len(message)
                 try:
                     event = orjson.loads(message)
                 except orjson.JSONDecodeError:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import structlog
 
-from voice.call.model_connection import Event, ModelConnection, ModelRefusedError
+from voice.call.model_connection import Event, ModelConnection, ModelRefusedError, Traffic
 from voice.waist.plan import ModelTerms
 
 log = structlog.get_logger()
@@ -42,11 +42,12 @@ class ModelLink:
         came_up: Callable[[], None],
         went_down: Callable[[], None],
         changed: Callable[[Change, str | None], None],
+        traffic: Traffic,
     ) -> None:
         """The callbacks, all on the loop's thread.
 
         `ask_token` gets the seconds there are and raises `ModelRefusedError` where there is no token. `heard` gets each
-        event of the server; `changed` is for the journal.
+        event of the server; `changed` is for the journal. What is exchanged with the server is counted in `traffic`.
         """
         self._terms = terms
         self._session = session
@@ -56,6 +57,7 @@ class ModelLink:
         self._came_up = came_up
         self._went_down = went_down
         self._changed = changed
+        self._traffic = traffic
         self._connection: ModelConnection | None = None
         self._ailment: tuple[Change, str | None] | None = None
         self._reconnects: deque[float] = deque(maxlen=MOST_RECONNECTS)
@@ -130,6 +132,7 @@ class ModelLink:
                         token=await self._ask_token(patience),
                         tls=self._tls,
                         session=self._session,
+                        traffic=self._traffic,
                     )
             except ModelRefusedError as refusal:
                 self._changed("refused", refusal.code)

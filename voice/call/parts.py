@@ -97,7 +97,7 @@ def assemble(
     model = RealtimeModel(
         terms=plan.model,
         session=realtime_session(plan, tools.described()),
-        ask_token=ModelToken(means.desk, plan).ask,
+        ask_token=ModelToken(means.desk, plan, reports.token_minted).ask,
         tls=means.tls,
         playout=playout,
         transcript=transcript,

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from policies.call_flow import Event, ModelGivenUp
 from voice.call.desk_client import DeskClient
 from voice.call.journal import CallLog
 from voice.call.latency import SoundLatency
 from voice.call.model_connection import Event as ServerEvent
+from voice.call.model_connection import Traffic
 from voice.call.model_link import Change
 from voice.call.transcript import Turn
 from voice.waist import journal as records
-from voice.waist.messages import TurnHeard
+from voice.waist.messages import TokenMinted, TurnHeard
 from voice.waist.plan import CallPlan
 
 
@@ -30,6 +32,7 @@ class Reports:
     ) -> None:
         """`happened` gets events of the lifecycle; `caller_active` is called when the caller speaks."""
         self._session_id = plan.session_id
+        self._model_host = urlsplit(plan.model.url).hostname or ""
         self._desk = desk
         self._log = log
         self._latency = latency
@@ -39,6 +42,8 @@ class Reports:
         """Turns may be written down."""
         self.connecting_since = 0.0
         """When the call began to connect to its model, by `time.monotonic()`."""
+        self.traffic = Traffic()
+        """What was exchanged with the model's server since that was last written down."""
 
     def turn_spoken(self, turn: Turn) -> None:
         """A turn is settled."""
@@ -65,6 +70,7 @@ class Reports:
 
     def model_changed(self, what: Change, code: str | None) -> None:
         """The connection to the model came up, failed, came back, or will not come back."""
+        self.data_exchanged()
         self._log.note(records.ModelChanged(at_ms=self._log.at_ms, what=what, code=code))
         if what == "connected":
             took_ms = round((time.monotonic() - self.connecting_since) * 1000, 2)
@@ -72,8 +78,28 @@ class Reports:
         elif what == "given_up":
             self._happened(ModelGivenUp())
 
+    def data_exchanged(self) -> None:
+        """Write down what was exchanged; with every answer, so that a killed worker loses little of it."""
+        if not self.traffic.sent_bytes and not self.traffic.received_bytes:
+            return
+        self._log.note(
+            records.DataExchanged(
+                at_ms=self._log.at_ms,
+                host=self._model_host,
+                sent_bytes=self.traffic.sent_bytes,
+                received_bytes=self.traffic.received_bytes,
+            )
+        )
+        self.traffic.sent_bytes = self.traffic.received_bytes = 0
+
+    def token_minted(self, token: TokenMinted) -> None:
+        """The desk has asked the model's server for a token."""
+        self.traffic.sent_bytes += token.sent_bytes
+        self.traffic.received_bytes += token.received_bytes
+
     def usage_counted(self, usage: ServerEvent) -> None:
         """Tokens of one response."""
+        self.data_exchanged()
         heard = usage.get("input_token_details") or {}
         said = usage.get("output_token_details") or {}
         self._log.note(

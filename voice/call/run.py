@@ -243,6 +243,7 @@ class Call:
         if statistics is not None:
             measured = {name: getattr(statistics, name) for name in LineStatistics.__dataclass_fields__}
             self._log.note(records.LineMeasured(at_ms=self._log.at_ms, **measured))
+        parts.reports.data_exchanged()
         reason, by = self._because
         self._log.note(
             records.CallEnded(

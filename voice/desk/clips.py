@@ -15,10 +15,12 @@ from weakref import WeakValueDictionary
 
 import openai
 import structlog
-from openai import AsyncOpenAI
 
+from policies.residency import ANYWHERE, Bounds
+from voice.desk.outgoing import EgressRefusedError, Outgoing
 from voice.desk.settings import ModelEndpoint
 from voice.desk.sound import UnusableSoundError, telephone_clip
+from voice.desk.tokens import openai_client
 from voice.waist.plan import Clip
 
 log = structlog.get_logger()
@@ -40,6 +42,8 @@ class Sentence:
     """BCP 47."""
     voice: str = ""
     """The scenario's voice; empty takes the endpoint's own."""
+    bounds: Bounds = ANYWHERE
+    """Of the project whose words these are."""
 
 
 class NoVoiceError(Exception):
@@ -49,11 +53,18 @@ class NoVoiceError(Exception):
 class Speaker:
     """One speech server, behind the official SDK."""
 
-    def __init__(self, endpoint: ModelEndpoint) -> None:
+    def __init__(self, endpoint: ModelEndpoint, outgoing: Outgoing) -> None:
         self._endpoint = endpoint
-        self._client = AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=RENDER_SECONDS, max_retries=1
-        )
+        self._outgoing = outgoing
+        self._client = openai_client(endpoint, outgoing, seconds=RENDER_SECONDS)
+
+    def may_say(self, sentence: Sentence) -> bool:
+        """Whether the server may get the project's words."""
+        try:
+            self._outgoing.check(self._endpoint.base_url, sentence.bounds)
+        except EgressRefusedError:
+            return False
+        return True
 
     def voice(self, sentence: Sentence) -> str:
         """The name the server knows the voice by."""
@@ -70,16 +81,19 @@ class Speaker:
         """The sentence in mu-law.
 
         Raises:
-            NoVoiceError: The server is away, refuses, or sends no speech.
+            NoVoiceError: The server is away, refuses, sends no speech, or must not get these words.
         """
+        if not self.may_say(sentence):
+            raise NoVoiceError("provider_out_of_bounds")
         try:
             async with asyncio.timeout(RENDER_SECONDS):
-                response = await self._client.audio.speech.create(
-                    model=self._endpoint.speech_model,
-                    voice=self.voice(sentence),
-                    input=sentence.text,
-                    response_format="pcm",
-                )
+                with self._outgoing.on_behalf_of(sentence.bounds):
+                    response = await self._client.audio.speech.create(
+                        model=self._endpoint.speech_model,
+                        voice=self.voice(sentence),
+                        input=sentence.text,
+                        response_format="pcm",
+                    )
             return await asyncio.to_thread(telephone_clip, response.content)
         except (openai.OpenAIError, TimeoutError, UnusableSoundError) as error:
             raise NoVoiceError(type(error).__name__) from error
@@ -95,10 +109,10 @@ class ClipShelf:
     The better voice speaks where it can; until it does, the local one fills in, so that no caller waits for a vendor.
     """
 
-    def __init__(self, folder: Path, *, better: ModelEndpoint, local: ModelEndpoint) -> None:
+    def __init__(self, folder: Path, *, better: ModelEndpoint, local: ModelEndpoint, outgoing: Outgoing) -> None:
         self._folder = folder
-        self._local = Speaker(local)
-        self._better = self._local if better == local else Speaker(better)
+        self._local = Speaker(local, outgoing)
+        self._better = self._local if better == local else Speaker(better, outgoing)
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._kept_bytes = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -125,7 +139,9 @@ class ClipShelf:
 
         async def one(sentence: Sentence) -> None:
             async with turn:
-                if not await self._has(self._better, sentence):
+                if not self._better.may_say(sentence):
+                    await self._audio(self._local, sentence)
+                elif not await self._has(self._better, sentence):
                     await self._audio(self._local, sentence)
                     self._wanted.add(sentence)
 
@@ -154,7 +170,7 @@ class ClipShelf:
         missing = [sentence for sentence in set(sentences) if self.on_shelf(sentence) is None]
         await asyncio.gather(*(self._audio(self._local, sentence) for sentence in missing))
         if self._better is not self._local:
-            self._wanted.update(missing)
+            self._wanted.update(sentence for sentence in missing if self._better.may_say(sentence))
 
     async def keep_only(self, sentences: Iterable[Sentence]) -> int:
         """Drop all other clips, but those of the last hour: a wording may be about to be published. How many files."""

@@ -25,6 +25,7 @@ from store.recordings import blob_name
 from voice.desk.recordings import SealedRecording, read_recording
 from voice.desk.reports import JournalDigest, digest
 from voice.desk.spool import LeftBehind, Spool
+from voice.desk.transfers import TransferReports
 from voice.waist.journal import AnyRecord, Header, JournalDamagedError, open_records, read_header
 
 log = structlog.get_logger()
@@ -58,7 +59,8 @@ class _Trouble:
 class Ingestion:
     """One per machine. Feed it with `call_closed` and `lose`; `run` does the work."""
 
-    def __init__(self, database: Database, blobs: Blobs, spool: Spool) -> None:
+    def __init__(self, database: Database, blobs: Blobs, spool: Spool, transfers: TransferReports) -> None:
+        self._transfers = transfers
         self._database = database
         self._blobs = blobs
         self._spool = spool
@@ -175,9 +177,14 @@ class Ingestion:
             self._lost[session_id] = LostCall(tenant_id, session_id, "worker_lost", spare=False)
         else:
             recording = await self._stored_recording(left, call, data_key)
+            transfers = self._transfers.report(
+                call.exchanged,
+                recording_bytes=recording.sealed_bytes if recording else 0,
+                journal_bytes=len(content),
+            )
             try:
                 async with self._database.tenant(tenant_id) as store:
-                    await take_in(store, call.report(recording))
+                    await take_in(store, call.report(recording, transfers))
             except SessionErasedError:
                 await self._discard_erased(left, tenant_id, session_id)
                 return

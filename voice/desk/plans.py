@@ -4,18 +4,23 @@ import asyncio
 import contextlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
 import structlog
 
+from policies.residency import may_receive
+from policies.subprocessors import Place
+from policies.verdict import Deny
 from store import answering, numbers, projects, scenarios, sessions, tenants
 from store.engine import Database
 from store.keys import KeyShreddedError
+from store.projects import Project
 from store.scenarios import Scenario
 from store.scope import TenantStore
+from voice.desk.bounds import KnownBounds
 from voice.desk.clips import ClipShelf, Sentence
 from voice.desk.drafts import Draft, desk_tools, model_terms
 from voice.desk.live import CallTerms
@@ -58,8 +63,12 @@ class Planner:
         toolbox: Toolbox,
         model: ModelEndpoint,
         *,
+        kept_at: Sequence[Place] = (),
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
+        """`kept_at`: where this server keeps what calls leave, as far as that is not this machine."""
+        self.bounds = KnownBounds(database)
+        self._kept_at = kept_at
         self._database = database
         self._shelf = shelf
         self._toolbox = toolbox
@@ -184,6 +193,8 @@ class Planner:
             where = await answering.route(store, called)
             if where is None:
                 return None
+            if not self._may_keep(where.project):
+                return PlanDenied(sip_status=480, reason="this server may not keep the project's calls")
             if where.published_version is None:
                 return PlanDenied(sip_status=404, reason="no scenario is published for this number")
             if where.live_calls >= where.max_calls:
@@ -198,6 +209,16 @@ class Planner:
             if take_back:
                 raise _TakenBackError
             return PlanGranted(plan=plan, spare=spare)
+
+    def _may_keep(self, project: Project) -> bool:
+        """Whether the project allows where its calls would be kept. Otherwise not even the plan is written down."""
+        self.bounds.saw(project.id, project.bounds)
+        for place in self._kept_at:
+            verdict = may_receive(place, project.bounds)
+            if isinstance(verdict, Deny):
+                log.error("project_not_kept", project_id=str(project.id), reason=verdict.reason)
+                return False
+        return True
 
     async def _open(self, store: TenantStore, draft: Draft, trunk: str, *, spare: bool = False) -> CallPlan:
         needed = draft.needed()

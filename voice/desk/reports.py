@@ -1,7 +1,7 @@
 """Turns the journal of a call into what the store keeps of it. Pure: the same journal always makes the same report."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,6 +10,7 @@ import msgspec
 
 from policies.call_flow import State
 from store.journals import CallReport, ConsentEvent, NewRecording, SessionEvent, TakenMessage, Turn
+from store.transfers import Transfer
 from voice.waist import journal
 from voice.waist.journal import AnyRecord, Header
 
@@ -48,8 +49,10 @@ class JournalDigest:
     events: list[SessionEvent] = field(default_factory=list)
     messages: list[TakenMessage] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=dict)
+    exchanged: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Bytes sent to the model and received from it, by host."""
 
-    def report(self, recording: NewRecording | None) -> CallReport:
+    def report(self, recording: NewRecording | None, transfers: Sequence[Transfer] = ()) -> CallReport:
         """For `store.ingest.take_in`.
 
         Raises:
@@ -76,6 +79,7 @@ class JournalDigest:
             messages=self.messages,
             usage={kind: quantity for kind, quantity in usage.items() if quantity},
             recording=recording,
+            transfers=transfers,
         )
 
 
@@ -110,6 +114,9 @@ def _take(call: JournalDigest, record: AnyRecord) -> None:
             call.messages.append(
                 TakenMessage(text=record.text, from_sample=record.from_sample, to_sample=record.to_sample)
             )
+        case journal.DataExchanged():
+            sent, received = call.exchanged.get(record.host, (0, 0))
+            call.exchanged[record.host] = sent + record.sent_bytes, received + record.received_bytes
         case journal.UsageCounted():
             for kind, quantity in _fields(record).items():
                 call.usage[kind] = call.usage.get(kind, 0) + int(str(quantity))

@@ -49,7 +49,7 @@ class Sentences:
     def of(self, kind: Kind) -> Sentence:
         """Our own words of one kind."""
         words = wording(kind, self.language, business=self.project.business_name)
-        return Sentence(words, nearest_language(self.language), self._voice)
+        return Sentence(words, nearest_language(self.language), self._voice, self.project.bounds)
 
     @property
     def model_lost(self) -> Sentence:
@@ -86,7 +86,9 @@ class Sentences:
         return whole.removeprefix(self.of("disclosure").text).strip()
 
     def _own(self, words: str) -> Sentence:
-        return Sentence(fill(words, business=self.project.business_name), self.language, self._voice)
+        return Sentence(
+            fill(words, business=self.project.business_name), self.language, self._voice, self.project.bounds
+        )
 
     @property
     def _voice(self) -> str:

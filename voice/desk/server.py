@@ -209,7 +209,8 @@ class Desk:
         session.tokens += 1
         if session.tokens > MOST_TOKENS:
             return TokenDenied(code="too_many_tokens")
-        return await self._mint.mint(session.terms.model)
+        bounds = await self._planner.bounds.now(UUID(session.tenant_id), UUID(session.project_id))
+        return await self._mint.mint(session.terms.model, bounds)
 
     async def _tool(self, session: LiveSession | None, request: ToolRequested) -> ToolDone:
         if session is None:

@@ -6,10 +6,13 @@ import time
 from types import TracebackType
 from typing import Self
 
+import httpx2
 import openai
 import structlog
 from openai import AsyncOpenAI
 
+from policies.residency import Bounds
+from voice.desk.outgoing import EgressRefusedError, Outgoing
 from voice.desk.settings import ModelEndpoint
 from voice.waist.messages import TokenDenied, TokenMinted
 
@@ -24,10 +27,10 @@ MINT_SECONDS = 4.0
 class TokenMint:
     """Mints tokens at one provider over connections that stay open between calls."""
 
-    def __init__(self, endpoint: ModelEndpoint) -> None:
-        self._client = AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key, timeout=MINT_SECONDS, max_retries=1
-        )
+    def __init__(self, endpoint: ModelEndpoint, outgoing: Outgoing) -> None:
+        self._url = endpoint.base_url
+        self._outgoing = outgoing
+        self._client = openai_client(endpoint, outgoing, seconds=MINT_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,24 +40,47 @@ class TokenMint:
     ) -> None:
         await self._client.close()
 
-    async def mint(self, model: str) -> TokenMinted | TokenDenied:
-        """A token for one connection to this realtime model, or why there is none.
+    async def mint(self, model: str, bounds: Bounds) -> TokenMinted | TokenDenied:
+        """A token for one connection of a project with these bounds to this realtime model, or why there is none.
 
+        The worker then talks to the host that has minted it, so what is refused here gets nothing of the call.
         Codes: `unauthorized` (the key is wrong or may not use the model), the provider's own code or `status_…` for
-        a request it refuses, such as `rate_limit_exceeded`; `server_error`, `unreachable`, `timeout`, `malformed`.
+        a request it refuses, such as `rate_limit_exceeded`; `server_error`, `unreachable`, `timeout`, `malformed`;
+        `provider_unregistered` and `provider_out_of_bounds` before it is asked at all.
         """
         began = time.monotonic()
         try:
-            async with asyncio.timeout(MINT_SECONDS):
-                secret = await self._client.realtime.client_secrets.create(
-                    expires_after={"anchor": "created_at", "seconds": LIFE_SECONDS},
-                    session={"type": "realtime", "model": model},
-                )
+            self._outgoing.check(self._url, bounds)
+            with self._outgoing.on_behalf_of(bounds) as traffic:
+                async with asyncio.timeout(MINT_SECONDS):
+                    secret = await self._client.realtime.client_secrets.create(
+                        expires_after={"anchor": "created_at", "seconds": LIFE_SECONDS},
+                        session={"type": "realtime", "model": model},
+                    )
+        except EgressRefusedError as refusal:
+            log.warning("token_denied", code=refusal.code, reason=refusal.reason)
+            return TokenDenied(code=refusal.code)
         except (openai.OpenAIError, TimeoutError) as error:
             code = denial_code(error)
             log.warning("token_denied", code=code, took_ms=round((time.monotonic() - began) * 1000))
             return TokenDenied(code=code)
-        return TokenMinted(token=secret.value, expires_at_unix=secret.expires_at)
+        return TokenMinted(
+            token=secret.value,
+            expires_at_unix=secret.expires_at,
+            sent_bytes=traffic.sent_bytes,
+            received_bytes=traffic.received_bytes,
+        )
+
+
+def openai_client(endpoint: ModelEndpoint, outgoing: Outgoing, *, seconds: float) -> AsyncOpenAI:
+    """The official SDK, on our way out. Asks a second time after a failure."""
+    return AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key,
+        timeout=seconds,
+        max_retries=1,
+        http_client=httpx2.AsyncClient(transport=outgoing.transport(), trust_env=False),
+    )
 
 
 def denial_code(error: openai.OpenAIError | TimeoutError) -> str:

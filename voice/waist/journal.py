@@ -188,6 +188,14 @@ class UsageCounted(Record, frozen=True, kw_only=True):
     cached_tokens: int
 
 
+class DataExchanged(Record, frozen=True, kw_only=True):
+    """What went to the model's server since the last of these records, and what came back; headers of TLS left out."""
+
+    host: str
+    sent_bytes: int
+    received_bytes: int
+
+
 class LineMeasured(Record, frozen=True, kw_only=True):
     """Quality of the line over the whole call (RFC 3550 statistics; MOS by the E-model, ITU-T G.107)."""
 
@@ -243,6 +251,7 @@ AnyRecord = (
     | LineMeasured
     | SipMessageSeen
     | AlarmRaised
+    | DataExchanged
     | CallEnded
 )
 

@@ -107,6 +107,9 @@ class TokenMinted(Message, frozen=True, kw_only=True):
 
     token: str
     expires_at_unix: int
+    sent_bytes: int = 0
+    """What asking the provider for it took, for the call's journal."""
+    received_bytes: int = 0
 
 
 class TokenDenied(Message, frozen=True, kw_only=True):

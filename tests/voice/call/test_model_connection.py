@@ -10,7 +10,7 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
-from voice.call.model_connection import MOST_UNSENT_BYTES, ModelConnection, ModelRefusedError
+from voice.call.model_connection import MOST_UNSENT_BYTES, ModelConnection, ModelRefusedError, Traffic
 
 SESSION = {"type": "realtime"}
 
@@ -35,7 +35,12 @@ async def accept(socket: ServerConnection) -> None:
 async def reach(port: int, *, scheme: str = "ws", tls: ssl.SSLContext | None = None) -> ModelConnection:
     async with asyncio.timeout(5):
         return await ModelConnection.open(
-            url=f"{scheme}://localhost:{port}/v1/realtime", model="gpt-realtime", token="t", tls=tls, session=SESSION
+            url=f"{scheme}://localhost:{port}/v1/realtime",
+            model="gpt-realtime",
+            token="t",
+            tls=tls,
+            session=SESSION,
+            traffic=Traffic(),
         )
 
 

@@ -19,6 +19,7 @@ from tests.database import Shop, address, bakery, database, database_home, flori
 from voice.call.desk_client import DeskClient
 from voice.desk.clips import ClipShelf, Speaker
 from voice.desk.ingest import Ingestion
+from voice.desk.outgoing import Outgoing
 from voice.desk.plans import Planner
 from voice.desk.sentences import Sentences
 from voice.desk.server import Desk
@@ -26,6 +27,7 @@ from voice.desk.settings import DeskSettings, ModelEndpoint
 from voice.desk.spool import Spool
 from voice.desk.tokens import TokenMint
 from voice.desk.toolbox import Tool, Toolbox, ToolCall
+from voice.desk.transfers import TransferReports
 from voice.rehearsal.server import RehearsalServer
 from voice.waist.messages import AnyMessage, Done, PlanGranted, PlanRequested, TrunkTerms
 from voice.waist.plan import CallPlan
@@ -136,8 +138,9 @@ async def open_desk(
         return await trunk_terms(database)
 
     async with (
-        ClipShelf(settings.clips, better=settings.model, local=settings.local_speech) as shelf,
-        TokenMint(settings.model) as mint,
+        Outgoing() as outgoing,
+        ClipShelf(settings.clips, better=settings.model, local=settings.local_speech, outgoing=outgoing) as shelf,
+        TokenMint(settings.model, outgoing) as mint,
     ):
         yield Desk(
             settings,
@@ -145,7 +148,7 @@ async def open_desk(
             planner=Planner(database, shelf, toolbox, settings.model),
             mint=mint,
             toolbox=toolbox,
-            ingestion=Ingestion(database, blobs, spool),
+            ingestion=Ingestion(database, blobs, spool, TransferReports()),
             spool=spool,
             shelf=shelf,
             trunks=list_trunks,
@@ -181,7 +184,7 @@ async def connected(settings: DeskSettings, name: str = "worker 0") -> AsyncIter
 async def stock(settings: DeskSettings, database: Database, *shops: Shop) -> None:
     """Put the clips of these shops on the shelf, as an earlier run of the desk would have left them."""
     settings.clips.mkdir(exist_ok=True)
-    speaker = Speaker(settings.local_speech)
+    speaker = Speaker(settings.local_speech, Outgoing())
     for shop in shops:
         async with database.tenant(shop.tenant_id) as store:
             project = await projects.find(store, shop.project_id)
@@ -191,6 +194,13 @@ async def stock(settings: DeskSettings, database: Database, *shops: Shop) -> Non
         for sentence in Sentences(project, published.content).every():
             (settings.clips / f"{speaker.key(sentence)}.ulaw").write_bytes(b"\xfe" * 4000)
     await speaker.close()
+
+
+@pytest.fixture
+async def outgoing() -> AsyncIterator[Outgoing]:
+    """A way out to this machine, and to the places that are part of every contract."""
+    async with Outgoing() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from store.scope import TenantStore
 from store.settings import StoreSettings
 from voice.desk.ingest import Ingestion
 from voice.desk.spool import Spool
+from voice.desk.transfers import TransferReports
 
 TOUCHES = {"open", "os.remove", "os.rename", "os.link", "os.mkdir", "os.truncate", "shutil.copyfileobj", "fcntl.flock"}
 
@@ -48,7 +49,7 @@ def ingest_until(settings: StoreSettings, folder: Path, last: int, steps_file: P
 
     async def work() -> None:
         database = await Database.open(settings)
-        ingestion = Ingestion(database, FolderBlobs(folder / "blobs"), Spool(folder / "spool"))
+        ingestion = Ingestion(database, FolderBlobs(folder / "blobs"), Spool(folder / "spool"), TransferReports())
         TenantStore.commit = watched_commit  # type: ignore[method-assign]  # to die just before and just after it
         sys.addaudithook(steps.touch)
         await ingestion.scan()

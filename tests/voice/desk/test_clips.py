@@ -18,6 +18,7 @@ from tests.database import Shop
 from tests.voice.desk.conftest import connected, local_speech, open_desk, running, settings_in, until
 from voice.desk import clips
 from voice.desk.clips import ClipShelf, NoVoiceError, Sentence
+from voice.desk.outgoing import Outgoing
 from voice.desk.settings import ModelEndpoint
 from voice.rehearsal.server import RehearsalServer
 from voice.waist.messages import ClipsWanted, Done
@@ -40,9 +41,9 @@ async def local(rehearsal: RehearsalServer) -> ModelEndpoint:
 
 
 @pytest.fixture
-async def shelf(folder: Path, local: ModelEndpoint) -> AsyncIterator[ClipShelf]:
+async def shelf(folder: Path, local: ModelEndpoint, outgoing: Outgoing) -> AsyncIterator[ClipShelf]:
     """A shelf whose only voice is the local one."""
-    async with ClipShelf(folder / "clips", better=local, local=local) as opened:
+    async with ClipShelf(folder / "clips", better=local, local=local, outgoing=outgoing) as opened:
         yield opened
 
 
@@ -67,22 +68,22 @@ async def test_every_language_is_rendered_for_the_telephone(shelf: ClipShelf) ->
 
 
 async def test_sentence_is_rendered_once_and_kept(
-    shelf: ClipShelf, folder: Path, nobody: ModelEndpoint, local: ModelEndpoint
+    shelf: ClipShelf, folder: Path, nobody: ModelEndpoint, local: ModelEndpoint, outgoing: Outgoing
 ) -> None:
     """Many who want it at once make one file, and the next start needs no voice."""
     await asyncio.gather(*(shelf.prepare([HELLO]) for _ in range(8)))
     files = list((folder / "clips").iterdir())
     assert [file.suffix for file in files] == [".ulaw"]
     same_but_silent = replace(local, base_url=nobody.base_url)
-    async with ClipShelf(folder / "clips", better=same_but_silent, local=same_but_silent) as later:
+    async with ClipShelf(folder / "clips", better=same_but_silent, local=same_but_silent, outgoing=outgoing) as later:
         clip = later.on_shelf(HELLO)
         assert clip is not None
         assert clip.audio == files[0].read_bytes()
 
 
-async def test_other_words_voice_or_language_are_another_clip(shelf: ClipShelf) -> None:
+async def test_other_words_voice_or_language_are_another_clip(shelf: ClipShelf, outgoing: Outgoing) -> None:
     """Nothing that can be heard is left out of a clip's name."""
-    speaker = clips.Speaker(replace(local_speech(), speech_voice="marin"))
+    speaker = clips.Speaker(replace(local_speech(), speech_voice="marin"), outgoing)
     keys = {
         speaker.key(sentence)
         for sentence in (
@@ -97,7 +98,7 @@ async def test_other_words_voice_or_language_are_another_clip(shelf: ClipShelf) 
 
 
 async def test_better_voice_away_is_filled_in_and_replaced_later(
-    folder: Path, local: ModelEndpoint, monkeypatch: pytest.MonkeyPatch
+    folder: Path, local: ModelEndpoint, monkeypatch: pytest.MonkeyPatch, outgoing: Outgoing
 ) -> None:
     """The local voice speaks until the better one can; a caller never waits for a vendor."""
     monkeypatch.setattr(clips, "RETRY_SECONDS", 0.05)
@@ -105,10 +106,10 @@ async def test_better_voice_away_is_filled_in_and_replaced_later(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     better = replace(local_speech(f"http://127.0.0.1:{port}/v1"), speech_voice="marin")
-    async with ClipShelf(folder / "clips", better=better, local=local) as shelf:
+    async with ClipShelf(folder / "clips", better=better, local=local, outgoing=outgoing) as shelf:
         await shelf.prepare([HELLO])
         assert shelf.on_shelf(HELLO) is not None
-        in_better_voice = folder / "clips" / f"{clips.Speaker(better).key(HELLO)}.ulaw"
+        in_better_voice = folder / "clips" / f"{clips.Speaker(better, outgoing).key(HELLO)}.ulaw"
         assert not in_better_voice.exists()
         working = asyncio.ensure_future(shelf.run())
         try:
@@ -121,9 +122,9 @@ async def test_better_voice_away_is_filled_in_and_replaced_later(
         assert replaced.audio == in_better_voice.read_bytes()
 
 
-async def test_no_voice_at_all(folder: Path, nobody: ModelEndpoint) -> None:
+async def test_no_voice_at_all(folder: Path, nobody: ModelEndpoint, outgoing: Outgoing) -> None:
     """Without any voice the shelf says so, instead of a silent disclosure."""
-    async with ClipShelf(folder / "clips", better=nobody, local=nobody) as shelf:
+    async with ClipShelf(folder / "clips", better=nobody, local=nobody, outgoing=outgoing) as shelf:
         with pytest.raises(NoVoiceError):
             await shelf.prepare([HELLO])
         with pytest.raises(NoVoiceError):

@@ -21,6 +21,7 @@ from tests.voice.desk.conftest import database_away, local_speech
 from tests.voice.desk.left_behind import leave_call
 from voice.desk.clips import ClipShelf
 from voice.desk.housekeeping import Housekeeping
+from voice.desk.outgoing import Outgoing
 from voice.desk.plans import Planner
 from voice.desk.spool import Spool
 from voice.desk.toolbox import Toolbox
@@ -38,10 +39,10 @@ def spool(folder: Path) -> Path:
 
 
 @pytest.fixture
-async def shelf(folder: Path, rehearsal: RehearsalServer) -> AsyncIterator[ClipShelf]:
+async def shelf(folder: Path, rehearsal: RehearsalServer, outgoing: Outgoing) -> AsyncIterator[ClipShelf]:
     """Clips, said by the local voice."""
     speech = local_speech(rehearsal.url)
-    async with ClipShelf(folder / "clips", better=speech, local=speech) as opened:
+    async with ClipShelf(folder / "clips", better=speech, local=speech, outgoing=outgoing) as opened:
         yield opened
 
 

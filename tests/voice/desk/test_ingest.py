@@ -28,6 +28,7 @@ from tests.voice.desk.left_behind import (
 )
 from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.spool import Spool
+from voice.desk.transfers import TransferReports
 from voice.waist.journal import ConsentDecided, JournalSealer, RecordingStarted, TurnSounding, TurnSpoken
 
 
@@ -41,7 +42,7 @@ def spool(folder: Path) -> Path:
 @pytest.fixture
 def ingestion(database: Database, blobs: FolderBlobs, spool: Path) -> Ingestion:
     """What is tested."""
-    return Ingestion(database, blobs, Spool(spool))
+    return Ingestion(database, blobs, Spool(spool), TransferReports())
 
 
 def names(folder: Path) -> set[str]:
@@ -290,7 +291,7 @@ async def test_two_ingestions_do_not_meet(database: Database, blobs: FolderBlobs
     """Two desks on one spool, as during a restart, take each call in once."""
     for _ in range(4):
         await leave_call(database, bakery, spool)
-    both = [Ingestion(database, blobs, Spool(spool)) for _ in range(2)]
+    both = [Ingestion(database, blobs, Spool(spool), TransferReports()) for _ in range(2)]
     await asyncio.gather(*(ingestion.scan() for ingestion in both))
     assert sum(ingestion.ingested for ingestion in both) == 4
     assert not names(spool)
@@ -315,7 +316,7 @@ async def test_killed_at_any_step_ends_the_same(
         if cut:
             os.truncate(left.recording, 56 + 16_400 * 3 + 77)
         code = await asyncio.to_thread(dying.run, store_settings, folder, last, steps_file)
-        await Ingestion(database, blobs, Spool(spool)).scan()
+        await Ingestion(database, blobs, Spool(spool), TransferReports()).scan()
         assert not names(spool)
         assert len(list(blobs.list(f"recordings/{bakery.tenant_id}/{left.session_id}"))) == 1
         return code, await stored(database, blobs, bakery, left.session_id)
