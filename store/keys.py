@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import structlog
 from sqlmodel import col, delete, select, update
 
 from policies.key_schedule import RENEWED, Purpose
@@ -34,6 +35,8 @@ from store.sealing import (
 )
 from store.tables.base import among
 from store.tables.keys import DataKeyTable, TenantKeyTable
+
+log = structlog.get_logger()
 
 _REMEMBERED: Final = timedelta(seconds=60)
 """So long a process uses the keys that it has seen before it looks again."""
@@ -221,14 +224,20 @@ class KeyRing:
         """
         found = await self.data_keys(store, (session_id,))
         if session_id not in found:
-            raise KeyShreddedError("the key was deleted")
+            raise KeyShreddedError("the key was deleted, or does not open")
         return found[session_id]
 
     async def data_keys(self, store: TenantStore, session_ids: Collection[UUID]) -> dict[UUID, bytes]:
-        """The plain keys of these calls; erased ones are missing."""
+        """The plain keys of these calls; erased ones are missing, and those that do not open."""
         wrapped = select(DataKeyTable.session_id, DataKeyTable.wrapped)
-        rows = await store.rows(wrapped.where(among(DataKeyTable.session_id, session_ids)))
-        return {session_id: await self.unwrap_data_key(store, session_id, key) for session_id, key in rows}
+        found = {}
+        for session_id, key in await store.rows(wrapped.where(among(DataKeyTable.session_id, session_ids))):
+            try:
+                found[session_id] = await self.unwrap_data_key(store, session_id, key)
+            except KeyShreddedError:
+                # One that was damaged must not keep people from all other calls on the page.
+                log.warning("data_key_does_not_open", session_id=str(session_id))
+        return found
 
     async def shred(self, store: TenantStore, session_id: UUID) -> bool:
         """Delete a call's key; False when there was none."""
