@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from policies.retention import WIPE_ALARM_DAYS
-from scripts import dsar_jobs
+from scripts import audit_jobs, dsar_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
@@ -23,14 +23,13 @@ from scripts.mailer import Mailer
 from scripts.register_list import publish_register
 from scripts.registered import NotRegisteredError, look_up
 from scripts.settings import Secrets, Settings
-from store.audit.checkpoints import checkpoint_all
 from store.blobs import BlobsAwayError
 from store.blobs_choice import open_blobs
 from store.engine import Database, StoreAwayError
 from store.erasure import expiry
 from store.erasure import projects as deletions
 from store.erasure import sessions as erasing
-from store.jobs import Handler, Periodic, Round
+from store.jobs import Handler, Periodic
 from store.migrate import MigrationError, migrate
 from store.outbox import SEND_MAIL
 from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
@@ -38,13 +37,8 @@ from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 log = structlog.get_logger()
 
 
-async def _sign_audit_logs(this: Round) -> None:
-    """Sign what each tenant's audit log is by now."""
-    log.info("audit_logs_signed", logs=await checkpoint_all(this.database))
-
-
 PERIODIC: Final[Sequence[Periodic]] = (
-    Periodic("audit_checkpoints", "7 * * * *", _sign_audit_logs),
+    *audit_jobs.PERIODIC,
     Periodic("retention_round", "30 3 * * *", expiry.run_round),
     *dsar_jobs.PERIODIC,
 )
@@ -62,6 +56,7 @@ def tasks_of(settings: Settings, secrets: Secrets) -> Mapping[str, Handler]:
         deletions.TASK: deletions.run,
         expiry.TASK: functools.partial(expiry.run, seller_country=settings.seller_country),
         erasing.TASK: erasing.run,
+        **audit_jobs.audit_tasks(settings),
         **dsar_jobs.dsar_tasks(settings.callout_trunk),
     }
 

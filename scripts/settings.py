@@ -80,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Country by host."""
     tls_cert: str | None
     tls_key: str | None
+    tsa_url: str | None
+    tsa_cert: str | None
     database_is_embedded: bool
     model_is_rehearsal: bool
 
@@ -176,6 +178,13 @@ TABLE: Final = (
     Setting("ADMIN_PORT", as_port, "Port of the web admin.", "8080"),
     Setting("TLS_CERT", as_certificate_path, "Certificate chain in PEM, for SIP and the web admin."),
     Setting("TLS_KEY", as_certificate_path, "Its private key in PEM."),
+    Setting(
+        "TSA_URL",
+        as_url("http", "https"),
+        "Time-stamping authority (RFC 3161), such as `https://tsa.example/tsr`, that vouches each hour for what the "
+        "audit logs are. It gets a hash and nothing else.",
+    ),
+    Setting("TSA_CERT", as_certificate_path, "Its root certificate in PEM, without which its word proves nothing."),
     Setting(
         "SMTP_URL",
         as_url("smtp", "smtps"),
@@ -329,6 +338,7 @@ def _check_together(settings: Settings, secrets: Secrets) -> None:
         raise SettingError("S3_ENDPOINT", "would be asked in the clear", "Use https, or a server on loopback")
     if endpoint.path not in {"", "/"} or endpoint.query or endpoint.username is not None:
         raise SettingError("S3_ENDPOINT", "is more than a host and a port", "Name the bucket in AITELIER_S3_BUCKET")
+    _check_time_stamps(settings)
     if settings.sip_port == settings.sip_tls_port:
         raise SettingError("SIP_TLS_PORT", f"is {settings.sip_tls_port}, like SIP_PORT", "Give them different ports")
     for name, port in (("SIP_PORT", settings.sip_port), ("SIP_TLS_PORT", settings.sip_tls_port)):
@@ -344,6 +354,15 @@ def _check_root_key(secrets: Secrets) -> None:
         raise SettingError("MASTER_KEY_COMMAND", f"{PREFIX}MASTER_KEY is set as well", "Keep one of the two")
     if secrets.master_key is not None and secrets.master_key == secrets.master_key_old:
         raise SettingError("MASTER_KEY_OLD", f"is the same as {PREFIX}MASTER_KEY", "Take it away")
+
+
+def _check_time_stamps(settings: Settings) -> None:
+    if (settings.tsa_url is None) != (settings.tsa_cert is None):
+        missing = "TSA_CERT" if settings.tsa_cert is None else "TSA_URL"
+        raise SettingError(missing, "is missing", "Set the authority's address and its root certificate, or neither")
+    authority = urlsplit(settings.tsa_url or "")
+    if authority.scheme == "http" and not is_loopback(authority.hostname or ""):
+        raise SettingError("TSA_URL", "would be asked in the clear", "Use https, or a server on loopback")
 
 
 def _check_addresses(settings: Settings) -> None:

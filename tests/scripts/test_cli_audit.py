@@ -37,3 +37,16 @@ def test_acts_are_logged_exported_and_proven(server: Server, tmp_path: Path) -> 
     wrong = server.cli("audit", "verify", str(file), "--key", "rubbish")
     assert wrong.returncode == 1
     assert "aitelier audit key" in wrong.stderr
+
+
+def test_a_mail_that_was_kept_is_continued_by_the_log(server: Server, tmp_path: Path) -> None:
+    """What a mail program made of a checkpoint still serves; places that are not used are named with what to do."""
+    keys, file, mail = tmp_path / "keys", tmp_path / "server.jsonl", tmp_path / "mail.eml"
+    keys.write_text(server.cli("audit", "key").stdout)
+    server.cli("audit", "export", str(file), "--server")
+    note = next(line["checkpoint"] for line in map(json.loads, file.read_text().splitlines()) if "checkpoint" in line)
+    mail.write_bytes(b"Keep this mail.\r\n\r\n" + note.replace("\n", "\r\n").encode() + b"\r\n")
+    verify = ("audit", "verify", str(file), "--key", str(keys), "--older", str(mail))
+    assert server.cli(*verify, "--server").returncode == 0
+    assert server.cli(*verify).returncode == 1
+    assert "aitelier dsar contact" in server.cli("audit", "places").stdout

@@ -74,6 +74,7 @@ BAD = [
     ("AITELIER_DATABASE_URL", "sqlite:///x", "postgresql://"),
     ("AITELIER_OPENAI_BASE_URL", "http://model.example/v1", "Use https"),
     ("AITELIER_TLS_CERT", "/nowhere.pem", "PEM file"),
+    ("AITELIER_TSA_URL", "https://tsa.example", "its root certificate, or neither"),
     ("AITELIER_MASTER_KEY", "short", "openssl rand -base64 32"),
     ("AITELIER_S3_BUCKET", "calls", "all four S3 settings"),
     ("AITELIER_OPENAI_API_KEY_FILE", "/nowhere", "readable text file"),
