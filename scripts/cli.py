@@ -13,6 +13,7 @@ from scripts import (
     cli_dsar,
     cli_erasure,
     cli_live,
+    cli_registers,
     cli_sessions,
     cli_setup,
     doctor,
@@ -54,6 +55,9 @@ app.add_typer(cli_erasure.receipts_app, name="receipts")
 app.add_typer(cli_erasure.projects_app, name="projects")
 app.add_typer(cli_dsar.app, name="dsar")
 app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_registers.subprocessors_app, name="subprocessors")
+app.add_typer(cli_registers.residency_app, name="residency")
+app.add_typer(cli_registers.hipaa_app, name="hipaa")
 app.add_typer(cli_backup.app, name="backup")
 app.command(name="restore")(cli_backup.restore)
 app.command(name="doctor")(doctor.doctor)

@@ -27,6 +27,7 @@ from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import KeyShreddedError
 from store.recordings import RecordingInfo
 from store.sessions import Session
+from store.transfers import Transfer, transfers_of
 
 app = typer.Typer(help="Calls that have been, and what was said in them.", no_args_is_help=False)
 _out = Console()
@@ -43,6 +44,7 @@ class WholeSession:
     events: tuple[SessionEvent, ...]
     messages: tuple[TakenMessage, ...]
     recording: RecordingInfo | None
+    transfers: tuple[Transfer, ...]
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -77,6 +79,7 @@ async def read_whole(books: Books, session_id: UUID) -> WholeSession:
             await sessions.events_of(store, session_id),
             await sessions.messages_of(store, session_id) if readable else (),
             await recordings.find(store, session_id),
+            await transfers_of(store, session_id),
         )
 
 
@@ -138,6 +141,7 @@ def show(
     _show_head(whole)
     _show_transcript(whole)
     _show_consent(whole)
+    _show_transfers(whole)
     _show_events(whole)
 
 
@@ -180,6 +184,23 @@ def _show_consent(whole: WholeSession) -> None:
         wording = f"{event.language or ''} {(event.wording_sha256 or '')[:12]}".strip()
         table.add_row(_offset(event.at_ms), event.kind.replace("_", " "), answer.replace("_", " "), wording)
     _out.print(table)
+
+
+def _show_transfers(whole: WholeSession) -> None:
+    for title, in_eu in (("What left the EU", False), ("What left this machine, and stayed in the EU", True)):
+        found = [one for one in whole.transfers if one.in_eu is in_eu]
+        if not found:
+            if not in_eu:
+                _out.print("\n[bold]Nothing left the EU[/bold]")
+            continue
+        _out.print(f"\n[bold]{title}[/bold]")
+        table = Table(*(Column(name, overflow="fold") for name in ("To", "Host", "In", "What", "Bytes")), box=None)
+        for one in found:
+            where = ", ".join(one.countries) or "no known country: set AITELIER_OWN_HOSTS"
+            table.add_row(
+                escape(one.whose), escape(one.host), where, escape(", ".join(one.data)), f"{one.sent_bytes:,}"
+            )
+        _out.print(table)
 
 
 def _show_events(whole: WholeSession) -> None:

@@ -7,10 +7,12 @@ country may keep what an EU-only or a health care project leaves, and with any o
 start.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from policies.residency import Bounds, may_receive
@@ -19,16 +21,23 @@ from policies.verdict import Deny
 from scripts.settings import PREFIX, Secrets, Settings
 from store import tenants
 from store.bounds import strictest
-from store.engine import Database
+from store.engine import Database, StoreAwayError
 from store.registers import load_register
 from store.transfers import Purpose
 
 _ANTHROPIC: Final = "api.anthropic.com"
 _STRIPE: Final = "api.stripe.com"
+LOOK_EVERY_S: Final = 60.0
 
 
 class NotRegisteredError(Exception):
     """A setting that must not be used as things are. Names it and says what to do."""
+
+
+class Knowing(Protocol):
+    """What goes by the register."""
+
+    register: Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +136,31 @@ async def look_up(database: Database, settings: Settings, secrets: Secrets) -> R
         StoreAwayError: The database is away.
     """
     register = await load_register(database, own_hosts=settings.own_hosts)
-    found = check_peers(settings, secrets, register, datetime.now(UTC).date())
-    keeping = [(peer, place) for peer, place in found if peer.infrastructure and place.kind != "here"]
+    keeping = _keeping(settings, secrets, register)
     await _check_projects(database, keeping)
     hosts = {peer.keeps: peer.host for peer, _ in keeping if peer.keeps is not None}
     return Registered(register, tuple(place for _, place in keeping), hosts)
+
+
+async def keep_register(database: Database, settings: Settings, *knowing: Knowing) -> None:
+    """Tell of what is entered or removed meanwhile. Ends only by being cancelled."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        with contextlib.suppress(StoreAwayError):  # the last one holds until it is back
+            register = await load_register(database, own_hosts=settings.own_hosts)
+            for one in knowing:
+                one.register = register
+
+
+async def places_that_keep(database: Database, settings: Settings, secrets: Secrets) -> tuple[Place, ...]:
+    """Other machines that keep everything, with no project held against them yet. Raises as `look_up` does."""
+    register = await load_register(database, own_hosts=settings.own_hosts)
+    return tuple(place for _, place in _keeping(settings, secrets, register))
+
+
+def _keeping(settings: Settings, secrets: Secrets, register: Register) -> list[tuple[Peer, Place]]:
+    found = check_peers(settings, secrets, register, datetime.now(UTC).date())
+    return [(peer, place) for peer, place in found if peer.infrastructure and place.kind != "here"]
 
 
 async def _check_projects(database: Database, keeping: Sequence[tuple[Peer, Place]]) -> None:

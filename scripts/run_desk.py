@@ -11,7 +11,7 @@ import structlog
 from scripts.board import RUN, SPOOL, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
-from scripts.registered import NotRegisteredError, look_up
+from scripts.registered import NotRegisteredError, keep_register, look_up
 from scripts.settings import REHEARSAL_KEY, Secrets, Settings
 from scripts.trunk_list import publish_trunks
 from sip.control import CONTROL_NAME, ControlSender
@@ -113,6 +113,7 @@ async def _serve(board: Board, child: Child) -> None:
             # The desk answers all the same: clips are tried again when a call needs them.
             log.error("clips_missing", error=str(error))  # noqa: TRY400  # where is known
         spool = Spool(SPOOL)
+        transfers = TransferReports(registered.register, registered.hosts)
         health = Health(database, blobs, (Path(), SPOOL), room_bytes=board.settings.max_calls * ROOM_BYTES_PER_CALL)
         desk = Desk(
             settings,
@@ -120,7 +121,7 @@ async def _serve(board: Board, child: Child) -> None:
             planner=planner,
             mint=mint,
             toolbox=toolbox,
-            ingestion=Ingestion(database, blobs, spool, TransferReports(registered.register, registered.hosts)),
+            ingestion=Ingestion(database, blobs, spool, transfers),
             spool=spool,
             shelf=shelf,
             trunks=functools.partial(trunk_terms, database),
@@ -132,6 +133,7 @@ async def _serve(board: Board, child: Child) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(desk.ready, child, lambda: lines), name="ready")
             group.create_task(Housekeeping(database, planner, shelf, spool).run(), name="housekeeping")
+            group.create_task(keep_register(database, board.settings, outgoing, transfers), name="register")
             group.create_task(publish_trunks(RUN, functools.partial(trunk_terms, database), edge), name="trunks")
             await desk.run()
 

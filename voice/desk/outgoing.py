@@ -67,7 +67,8 @@ class Outgoing:
         self, register: Register | None = None, *, today: Callable[[], date] = lambda: datetime.now(UTC).date()
     ) -> None:
         """Without a register only what is part of every contract may be talked to."""
-        self._register = Register() if register is None else register
+        self.register = Register() if register is None else register
+        """May be replaced by a newer one at any time."""
         self._today = today
         self._tls: ssl.SSLContext | None = None
         self._sessions: dict[Reach, aiohttp.ClientSession] = {}
@@ -89,7 +90,7 @@ class Outgoing:
             EgressRefusedError: It must not: "provider_unregistered", "provider_out_of_bounds" or "unencrypted".
         """
         parts = urlsplit(url)
-        place = self._register.place_of(parts.hostname or "", self._today())
+        place = self.register.place_of(parts.hostname or "", self._today())
         if isinstance(place, Deny):
             raise EgressRefusedError("provider_unregistered", place.reason)
         verdict = may_receive(place, bounds)

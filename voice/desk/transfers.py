@@ -30,7 +30,8 @@ class TransferReports:
 
         `kept_at`: hosts by what they keep, "recording" and "books"; none where this machine keeps it itself.
         """
-        self._register = Register() if register is None else register
+        self.register = Register() if register is None else register
+        """May be replaced by a newer one at any time."""
         self._kept_at = {} if kept_at is None else kept_at
         self._today = today
 
@@ -55,7 +56,7 @@ class TransferReports:
 
     def _transfer(self, purpose: Purpose, host: str, sent: int, received: int) -> Transfer | None:
         """None when it did not leave this machine. A host that nobody knows any more counts as outside the EU."""
-        where = self._register.place_of if purpose == "model" else self._register.keeper_of
+        where = self.register.place_of if purpose == "model" else self.register.keeper_of
         place = where(host, self._today())
         if isinstance(place, Place) and place.kind == "here":
             return None
