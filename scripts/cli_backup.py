@@ -237,16 +237,17 @@ async def _finish(settings: Settings, stored: StoreSettings, name: str) -> Finis
 
 def _later(found: Backup, stored: StoreSettings, *, needed: bool) -> Backup | None:
     """The newest backup beside this one, if it is another."""
-    newest = (finished_backups(found.folder.resolve().parent) or (found.folder,))[-1]
-    if newest.name <= found.folder.resolve().name:
+    beside = finished_backups(found.folder.resolve().parent)
+    if not beside:
         return None
     try:
-        return read_backup(newest, *_root_keys(stored))
+        newest = read_backup(beside[-1], *_root_keys(stored))
     except BackupError as error:
         if needed:
             raise
         _shown.print(f"Not used for its list of erasures: {escape(str(error))}")
         return None
+    return newest if newest.contents.made_at > found.contents.made_at else None
 
 
 def _text_of(file: Path) -> str:

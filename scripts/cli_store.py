@@ -1,5 +1,6 @@
 """How the command line gets at the store of a home: as its operator, on the same machine."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from store import tenants
 from store.blobs import Blobs, BlobsAwayError
 from store.blobs_choice import open_blobs
 from store.engine import Database, StoreAwayError
+from store.loading import pending
+from store.migrate import MigrationError
 from store.settings import S3Settings, StoreSettings
 from store.tenants import Tenant
 
@@ -102,6 +105,8 @@ async def books_of(environment: Mapping[str, str] | None) -> AsyncIterator[Books
     if settings.database_is_embedded and read_status(home.run) is None:
         raise CommandError(f"No server runs on {home.folder}, and its database with it. Start one: scripts/serve")
     stored = store_settings(settings, secrets)
+    if not settings.database_is_embedded:
+        await asyncio.to_thread(_refuse_half_restored, stored)
     database = await Database.open(stored)
     try:
         yield Books(settings, stored, database, open_blobs(stored))
@@ -111,3 +116,12 @@ async def books_of(environment: Mapping[str, str] | None) -> AsyncIterator[Books
         raise CommandError(str(error)) from None
     finally:
         await database.close()
+
+
+def _refuse_half_restored(stored: StoreSettings) -> None:
+    """What was erased since a backup must not be read on the way back. An embedded database is not up then anyway."""
+    try:
+        if pending(stored) is not None:
+            raise CommandError("The database was restored, but not to the end. Run: aitelier restore --finish")
+    except MigrationError as error:
+        raise CommandError(str(error)) from None

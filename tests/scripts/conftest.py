@@ -16,6 +16,11 @@ import pytest
 
 from scripts.ports import free_port, free_port_range
 from scripts.status import Status, read_status
+from tests.database import bakery, database, database_home, store_settings
+from tests.store.restoring import new_home
+
+__all__ = ["bakery", "database", "database_home", "new_home", "store_settings"]
+"""Fixtures, for tests without a server."""
 
 ROOT = Path(__file__).resolve().parents[2]
 RTP_PORTS = 200

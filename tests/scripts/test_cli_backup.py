@@ -22,9 +22,10 @@ from store.backup import finished_backups
 from store.blobs import FolderBlobs
 from store.engine import Database
 from store.settings import StoreSettings
-from tests.database import make_shop, open_folder
+from tests.database import MASTER_KEY, Shop, make_shop, open_folder
 from tests.scripts.conftest import ROOT, Server, until, watched_path
 from tests.store.erasure.world import make_call
+from tests.store.restoring import NewHome, back_up
 
 KILLED_BETWEEN_THE_STEPS = """
 import os, sys
@@ -81,6 +82,7 @@ def _killed(server: Server, *arguments: str, home: Path) -> "subprocess.Complete
     )
 
 
+@pytest.mark.timeout(300)
 def test_another_machine_takes_over(folder: Path) -> None:
     """Backed up while it works; restored elsewhere; no start before what was erased since is erased again."""
     key, backups, new = folder / "age.key", folder / "backups", folder / "new"
@@ -127,3 +129,25 @@ def test_another_machine_takes_over(folder: Path) -> None:
         assert "backup:restored" in _said(server, "audit", "list", "--tenant", "Bakery", home=new)
     finally:
         restored.stop(within_s=60)
+
+
+async def test_a_half_restored_database_shows_nothing(
+    store_settings: StoreSettings, bakery: Shop, new_home: NewHome, tmp_path: Path
+) -> None:
+    """No command reads what may have been erased since, before the second step is done."""
+    new_home.load(back_up(store_settings, tmp_path / "backups"), ledger_lost=True)
+    assert new_home.settings.database_url
+    environment = {
+        "AITELIER_HOME": str(new_home.settings.home),
+        "AITELIER_DATABASE_URL": new_home.settings.database_url,
+        "AITELIER_MASTER_KEY": MASTER_KEY.hex(),
+    }
+
+    def sessions() -> Result:
+        return CliRunner().invoke(app, ["sessions", "--json"], env=environment)
+
+    refused = await asyncio.to_thread(sessions)
+    assert "restore --finish" in str(refused.exception)
+    finished = await asyncio.to_thread(CliRunner().invoke, app, ["restore", "--finish"], env=environment)
+    assert finished.exception is None, finished.exception
+    assert (await asyncio.to_thread(sessions)).exception is None

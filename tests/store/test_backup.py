@@ -2,10 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,89 +12,22 @@ import pyrage
 import pytest
 
 from policies.audit_tags import OPERATOR, Tag
-from policies.erasure import Reason
 from store import jobs, postgres, sessions
 from store.audit import log as audit
 from store.backup import KEYS_PART, Backup, BackupError, finished_backups, make_backup, note_backup, prune, read_backup
 from store.blobs import FolderBlobs
 from store.engine import Database
-from store.erasure.sessions import carry_out, erase_sessions
 from store.keys import KeyShreddedError
 from store.loading import DatabaseTakenError, pending
 from store.migrate import MigrationError, migrate
 from store.parts import PartError, reading
 from store.recordings import find
-from store.restore import Consents, RestoreError, finish, load_backup
+from store.restore import Consents, RestoreError, load_backup
 from store.settings import StoreSettings
 from store.snapshot import SnapshotError
 from tests.database import MASTER_KEY, Shop, add_receptionist, address, connected
 from tests.store.erasure.world import CALLER, PHRASE, everything, make_call, objects, where
-
-NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
-KEY = pyrage.x25519.Identity.generate()
-ABOUT = {"seller_country": "DE", "actor": OPERATOR}
-_restored = iter(range(10_000))
-
-
-def quiet(_what: str, _done: int) -> None:
-    """Nobody watches."""
-
-
-def back_up(settings: StoreSettings, target: Path, *, now: datetime = NOW) -> Backup:
-    return make_backup(settings, FolderBlobs(settings.blobs), target, [KEY.to_public()], now=now, progress=quiet)
-
-
-@contextmanager
-def empty_database(home: Path) -> Iterator[str]:
-    """The name of a database with nothing in it."""
-    name = f"restored_{next(_restored)}"
-    with psycopg.connect(address(home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER {postgres.OWNER}")  # type: ignore[arg-type]
-        try:
-            yield name
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
-
-
-@dataclass
-class NewHome:
-    """Another machine's home, still empty."""
-
-    settings: StoreSettings
-    all_seeing: str
-
-    @property
-    def blobs(self) -> FolderBlobs:
-        return FolderBlobs(self.settings.blobs)
-
-    def load(self, backup: Backup, *, later: Backup | None = None, **consents: bool) -> None:
-        load_backup(
-            self.settings, self.blobs, backup, [KEY], later=later, consents=Consents(**consents), progress=quiet
-        )
-
-    async def finish(self, backup: Backup, now: datetime = NOW) -> Any:
-        async with self.opened() as database:
-            return await finish(
-                self.settings, database, self.blobs, backup_name=backup.folder.name, now=now,
-                seller_country="DE", actor=OPERATOR,
-            )  # fmt: skip  # one thing a line would be long
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Database]:
-        database = await Database.open(self.settings)
-        try:
-            yield database
-        finally:
-            await database.close()
-
-
-@pytest.fixture
-def new_home(database_home: Path, tmp_path: Path) -> Iterator[NewHome]:
-    with empty_database(database_home) as name:
-        settings = StoreSettings(
-            address(database_home, postgres.OWNER, name), tmp_path / "new", MASTER_KEY, pool_size=2
-        )
-        yield NewHome(settings, address(database_home, postgres.SUPERUSER, name))
+from tests.store.restoring import KEY, NOW, NewHome, back_up, erase, quiet
 
 
 @pytest.fixture
@@ -143,7 +74,7 @@ async def test_a_backup_brings_everything_back(
     await migrate(new_home.settings)
     assert pending(new_home.settings) is None
     async with new_home.opened() as restored, restored.tenant(bakery.tenant_id) as store:
-        assert {turn.text for turn in await sessions.turns_of(store, calls[0].id)} == {PHRASE}
+        assert {turn.text for turn in await sessions.turns_of(store, calls[0].id, actor=OPERATOR)} == {PHRASE}
         assert await jobs.defer(store, "some_task") > job
         acts = [entry.tag for entry in await audit.entries(store)]
     assert acts[:2] == [Tag.BACKUP_RESTORED, Tag.BACKUP_MADE]
@@ -216,16 +147,10 @@ async def test_an_erased_call_does_not_come_back(
     assert where(new_home.all_seeing, erased.id) == {"public.erasure_ledger", "public.consent_proofs"}
     assert [name.rpartition("/")[2] for name in objects(new_home.blobs)] == [str(kept.id)]
     async with new_home.opened() as restored, restored.tenant(bakery.tenant_id) as store:
-        assert await sessions.find_session(store, erased.id) is None
+        assert await sessions.find_session(store, erased.id, actor=OPERATOR) is None
         with pytest.raises(KeyShreddedError):
             await store.keys.data_key(store, erased.id)
-        assert [turn.text for turn in await sessions.turns_of(store, kept.id)] == [PHRASE]
-
-
-async def erase(database: Database, blobs: FolderBlobs, shop: Shop, session_id: Any) -> None:
-    async with database.tenant(shop.tenant_id) as store:
-        receipt = await erase_sessions(store, blobs, [session_id], actor=OPERATOR, reason=Reason.CALLER_ASKED)
-    await carry_out(database, blobs, shop.tenant_id, receipt.erasure_id)
+        assert [turn.text for turn in await sessions.turns_of(store, kept.id, actor=OPERATOR)] == [PHRASE]
 
 
 async def test_the_ledger_is_found_in_a_later_backup(
@@ -261,7 +186,7 @@ async def test_keys_live_for_a_month_only(
     new_home.load(backup, ledger_lost=True, without_keys=True)
     await new_home.finish(backup)
     async with new_home.opened() as restored, restored.tenant(bakery.tenant_id) as store:
-        found = await sessions.find_session(store, call.id)
+        found = await sessions.find_session(store, call.id, actor=OPERATOR)
         assert found is not None
         assert not found.readable
         assert await find(store, call.id) is not None
@@ -290,6 +215,7 @@ async def test_a_strange_or_altered_backup_is_refused(
     backup = back_up(store_settings, tmp_path / "backups")
     with pytest.raises(BackupError, match="another master key"):
         read_backup(backup.folder, bytes(32))
+    assert read_backup(backup.folder, bytes(32), MASTER_KEY) == backup, "the root may have been replaced since"
     with pytest.raises(BackupError, match="no finished backup"):
         read_backup(tmp_path, MASTER_KEY)
     listed = backup.folder / "backup.json"

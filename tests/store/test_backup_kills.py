@@ -20,7 +20,7 @@ from store.restore import Consents, load_backup
 from store.settings import StoreSettings
 from tests.database import MASTER_KEY, Shop
 from tests.store.erasure.world import everything, make_call, objects, where
-from tests.store.test_backup import KEY, NOW, NewHome, back_up, erase, new_home, quiet  # noqa: F401  # a fixture
+from tests.store.restoring import KEY, NOW, NewHome, back_up, erase
 
 STEPS_OF_A_BACKUP = [("tables", 0), ("tables", 12), ("objects", 0), ("objects", 1)]
 STEPS_OF_A_RESTORE = [("checks", 0), ("objects", 0), ("objects", 1), ("tables", 0), ("tables", 3), ("tables", 25)]
@@ -74,7 +74,7 @@ async def test_a_backup_is_killed(
 
 async def test_a_restore_is_killed(
     store_settings: StoreSettings, database: Database, bakery: Shop, tmp_path: Path,
-    new_home: NewHome, monkeypatch: pytest.MonkeyPatch,  # noqa: F811  # the fixture
+    new_home: NewHome, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip  # fixtures, close together
     """While it loads, the database stays empty; while it erases again, no server may start; then all is as it was."""
     blobs = FolderBlobs(store_settings.blobs)
