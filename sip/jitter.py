@@ -25,6 +25,8 @@ _PREFETCH: Final = 5
 _SIZE: Final = 6
 _BYTES_PER_MS: Final = 8
 """Of each codec in use: 64 kbit/s."""
+_SINCE_IT_CAME_MS: Final = 10
+"""A packet is not waited for at the moment it comes, but at the next tick: half a tick later on average."""
 _CHECKED: Final = (("frameSize", 0), ("minPrefetch", 1), ("maxPrefetch", 2))
 
 
@@ -62,7 +64,7 @@ class JitterGauge:
         def rested_ms() -> int:
             ask(address, where)
             waiting: int = state[_SIZE] * state[_FRAME_BYTES]
-            return waiting // _BYTES_PER_MS
+            return waiting // _BYTES_PER_MS + _SINCE_IT_CAME_MS
 
         return rested_ms
 
