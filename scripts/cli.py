@@ -12,6 +12,7 @@ from scripts import (
     cli_call,
     cli_dsar,
     cli_erasure,
+    cli_keys,
     cli_live,
     cli_registers,
     cli_sessions,
@@ -58,6 +59,8 @@ app.add_typer(cli_audit.app, name="audit")
 app.add_typer(cli_registers.subprocessors_app, name="subprocessors")
 app.add_typer(cli_registers.residency_app, name="residency")
 app.add_typer(cli_registers.hipaa_app, name="hipaa")
+app.add_typer(cli_keys.keys_app, name="keys")
+app.add_typer(cli_keys.secrets_app, name="secrets")
 app.add_typer(cli_backup.app, name="backup")
 app.command(name="restore")(cli_backup.restore)
 app.command(name="doctor")(doctor.doctor)

@@ -11,6 +11,7 @@ import structlog
 from scripts.board import RUN, SPOOL, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
+from scripts.key_jobs import refuse_wrong_root
 from scripts.registered import NotRegisteredError, keep_register, look_up
 from scripts.settings import REHEARSAL_KEY, Secrets, Settings
 from scripts.trunk_list import publish_trunks
@@ -94,6 +95,7 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
+        await refuse_wrong_root(database)
         if await seed.seed_demo(database) is not None:
             log.info("demo_seeded")
         try:

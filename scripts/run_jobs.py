@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from policies.retention import WIPE_ALARM_DAYS
-from scripts import audit_jobs, dsar_jobs
+from scripts import audit_jobs, dsar_jobs, key_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
@@ -23,6 +23,7 @@ from scripts.mailer import Mailer
 from scripts.register_list import publish_register
 from scripts.registered import NotRegisteredError, look_up
 from scripts.settings import Secrets, Settings
+from store import key_rotation
 from store.blobs import BlobsAwayError
 from store.blobs_choice import open_blobs
 from store.engine import Database, StoreAwayError
@@ -32,6 +33,7 @@ from store.erasure import sessions as erasing
 from store.jobs import Handler, Periodic
 from store.migrate import MigrationError, migrate
 from store.outbox import SEND_MAIL
+from store.root_key import move_to_new_root
 from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 
 log = structlog.get_logger()
@@ -41,6 +43,7 @@ PERIODIC: Final[Sequence[Periodic]] = (
     *audit_jobs.PERIODIC,
     Periodic("retention_round", "30 3 * * *", expiry.run_round),
     *dsar_jobs.PERIODIC,
+    *key_jobs.PERIODIC,
 )
 FIGURES: Final = "jobs.metrics"
 """In the folder `run`: the latest figures, in Prometheus' text format."""
@@ -58,6 +61,7 @@ def tasks_of(settings: Settings, secrets: Secrets) -> Mapping[str, Handler]:
         erasing.TASK: erasing.run,
         **audit_jobs.audit_tasks(settings),
         **dsar_jobs.dsar_tasks(settings.callout_trunk),
+        **key_jobs.TASKS,
     }
 
 
@@ -85,6 +89,8 @@ async def _serve(board: Board, child: Child) -> None:
     async with contextlib.AsyncExitStack() as opened:
         database = await Database.open(stored)
         opened.push_async_callback(database.close)
+        await key_jobs.refuse_wrong_root(database)
+        await move_to_new_root(database)
         try:
             await look_up(database, board.settings, child.secrets)
         except NotRegisteredError as error:
@@ -103,18 +109,23 @@ async def _publish_figures(worker: JobWorker, database: Database) -> None:
         try:
             figures = await worker.figures()
             async with database.platform_jobs() as platform:
-                overdue = await deletions.overdue(platform, datetime.now(UTC))
+                now = datetime.now(UTC)
+                overdue = await deletions.overdue(platform, now)
+                ages = await key_rotation.ages(platform, now)
         except (QueueAwayError, StoreAwayError):
             pass  # the file grows old, and whoever reads it sees that
         else:
-            await asyncio.to_thread(_write, RUN / FIGURES, figures_text(figures, overdue))
+            await asyncio.to_thread(
+                _write, RUN / FIGURES, figures_text(figures, overdue) + key_jobs.key_figures(ages, now)
+            )
             late = {task: round(shown.lag_s) for task, shown in figures.items() if shown.lag_s > LATE_S}
-            if (late or overdue) and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
+            if (late or overdue or ages.overdue) and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
                 alarmed_at = time.monotonic()
                 for task, seconds in late.items():
                     log.error("jobs_late", task=task, late_s=seconds)
                 if overdue:
                     log.error("project_deletions_late", projects=overdue, days=WIPE_ALARM_DAYS)
+                key_jobs.alarm(ages)
         await asyncio.sleep(_FIGURES_S)
 
 
