@@ -60,7 +60,7 @@ async def find_tenant_of(books: Books, session_id: UUID) -> UUID:
     """
     for tenant in await books.tenants():
         async with books.database.tenant(tenant.id) as store:
-            if await sessions.find_session(store, session_id) is not None:
+            if await sessions.has_session(store, session_id):
                 return tenant.id
     raise CommandError(f"ID: there is no session {session_id}. See: aitelier sessions")
 
@@ -68,16 +68,16 @@ async def find_tenant_of(books: Books, session_id: UUID) -> UUID:
 async def read_whole(books: Books, session_id: UUID) -> WholeSession:
     """Everything about one call. Raises `CommandError` when there is no such call."""
     async with books.database.tenant(await find_tenant_of(books, session_id)) as store:
-        session = await sessions.find_session(store, session_id)
+        session = await sessions.find_session(store, session_id, actor=OPERATOR)
         if session is None:
             raise CommandError(f"ID: session {session_id} is gone")
         readable = session.readable
         return WholeSession(
             session,
-            await sessions.turns_of(store, session_id) if readable else (),
+            await sessions.turns_of(store, session_id, actor=OPERATOR) if readable else (),
             await sessions.consent_of(store, session_id),
-            await sessions.events_of(store, session_id),
-            await sessions.messages_of(store, session_id) if readable else (),
+            await sessions.events_of(store, session_id, actor=OPERATOR),
+            await sessions.messages_of(store, session_id, actor=OPERATOR) if readable else (),
             await recordings.find(store, session_id),
             await transfers_of(store, session_id),
         )
@@ -97,7 +97,7 @@ def list_calls(
 
     async def work() -> tuple[Session, ...]:
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
-            return await sessions.list_sessions(store, caller=caller, limit=limit)
+            return await sessions.list_sessions(store, caller=caller, limit=limit, actor=OPERATOR)
 
     found = run(work())
     if as_json:
@@ -252,7 +252,7 @@ async def save_recording(session_id: UUID, target: Path, act: Tag) -> int:
         tenant = await find_tenant_of(books, session_id)
         try:
             async with books.database.tenant(tenant) as store:
-                recording = await recordings.open_recording(store, books.blobs, session_id)
+                recording = await recordings.open_recording(store, books.blobs, session_id, actor=OPERATOR)
                 if recording is not None:
                     await record(store, OPERATOR, act, objects={"session": str(session_id)})
             if recording is None:

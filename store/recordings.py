@@ -15,8 +15,10 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import select
 
+from policies.audit_tags import Actor
 from policies.chunks import ChunkReader, recording_context
 from store.blobs import Blobs
+from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import derive
 from store.tables.calls import RecordingTable
@@ -100,7 +102,7 @@ async def find(store: TenantStore, session_id: UUID) -> RecordingInfo | None:
     return RecordingInfo(row.session_id, row.blob, row.sealed_bytes, row.samples, row.starts_at_sample, row.created_at)
 
 
-async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID) -> Recording | None:
+async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID, *, actor: Actor) -> Recording | None:
     """A call's recording, to be played or exported also after the transaction; None when there is none.
 
     Raises:
@@ -112,6 +114,7 @@ async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID) -> 
     if info is None:
         return None
     key = recording_key(await store.keys.data_key(store, session_id))
+    await note_reading(store, "recording", (session_id,), actor=actor)
     context = recording_context(str(store.tenant_id), str(session_id))
 
     def read_at(offset: int, count: int) -> bytes:

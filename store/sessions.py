@@ -1,4 +1,7 @@
-"""Sessions: one call each, from the plan to what was said in it."""
+"""Sessions: one call each, from the plan to what was said in it.
+
+Whoever reads says who that is: of projects for health care the log keeps it (`store.phi`).
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,8 +13,10 @@ import msgspec
 from sqlmodel import col, delete, func, select, update
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import DataKey
+from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import CallColumns
 from store.tables.calls import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
@@ -141,16 +146,21 @@ async def discard_session(store: TenantStore, session_id: UUID) -> bool:
     return True
 
 
-async def find_session(store: TenantStore, session_id: UUID) -> Session | None:
+async def has_session(store: TenantStore, session_id: UUID) -> bool:
+    """Whether this tenant has the call."""
+    return await store.first(select(SessionTable.id).where(SessionTable.id == session_id)) is not None
+
+
+async def find_session(store: TenantStore, session_id: UUID, *, actor: Actor) -> Session | None:
     """The call, if this tenant has it."""
-    row = await store.first(select(SessionTable).where(SessionTable.id == session_id))
-    return None if row is None else (await _sessions(store, (row,)))[0]
+    found = await find_sessions(store, (session_id,), actor=actor)
+    return found[0] if found else None
 
 
-async def find_sessions(store: TenantStore, session_ids: Collection[UUID]) -> tuple[Session, ...]:
+async def find_sessions(store: TenantStore, session_ids: Collection[UUID], *, actor: Actor) -> tuple[Session, ...]:
     """Those of these calls that this tenant has, newest first."""
     statement = select(SessionTable).where(col(SessionTable.id).in_(session_ids)).order_by(col(SessionTable.id).desc())
-    return await _sessions(store, await store.all(statement))
+    return await _sessions(store, await store.all(statement), actor)
 
 
 async def caller_index(store: TenantStore, caller: str) -> bytes:
@@ -170,6 +180,7 @@ async def list_sessions(
     caller: str | None = None,
     before: UUID | None = None,
     limit: int = 50,
+    actor: Actor,
 ) -> tuple[Session, ...]:
     """Calls, newest first; at most `limit`. The next page begins `before` the last id of this one.
 
@@ -182,15 +193,16 @@ async def list_sessions(
         statement = statement.where(col(SessionTable.caller_index).in_(await caller_indexes(store, caller)))
     if before is not None:
         statement = statement.where(col(SessionTable.id) < before)
-    return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)))
+    return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)), actor)
 
 
-async def turns_of(store: TenantStore, session_id: UUID) -> tuple[Turn, ...]:
+async def turns_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[Turn, ...]:
     """What was said, in order. Raises `KeyShreddedError` when the call was erased."""
     rows = await store.all(select(TurnTable).where(TurnTable.session_id == session_id).order_by(col(TurnTable.ordinal)))
     if not rows:
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
+    await note_reading(store, "transcript", (session_id,), actor=actor)
     return tuple(
         Turn(
             role=msgspec.convert(row.role, Literal["caller", "agent"]),
@@ -203,7 +215,7 @@ async def turns_of(store: TenantStore, session_id: UUID) -> tuple[Turn, ...]:
     )
 
 
-async def messages_of(store: TenantStore, session_id: UUID) -> tuple[TakenMessage, ...]:
+async def messages_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[TakenMessage, ...]:
     """Messages the caller left, in order. Raises `KeyShreddedError` when the call was erased."""
     rows = await store.all(
         select(MessageTable).where(MessageTable.session_id == session_id).order_by(col(MessageTable.ordinal))
@@ -211,6 +223,7 @@ async def messages_of(store: TenantStore, session_id: UUID) -> tuple[TakenMessag
     if not rows:
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
+    await note_reading(store, "messages", (session_id,), actor=actor)
     return tuple(
         TakenMessage(
             text=columns.open(row.text_sealed, "messages", "text", session_id, row.ordinal),
@@ -243,7 +256,7 @@ async def consent_of(store: TenantStore, session_id: UUID) -> tuple[ConsentEvent
     )
 
 
-async def events_of(store: TenantStore, session_id: UUID) -> tuple[SessionEvent, ...]:
+async def events_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[SessionEvent, ...]:
     """Everything else its journal says, in order. `personal` is empty once the call was erased."""
     rows = await store.all(
         select(SessionEventTable)
@@ -252,6 +265,8 @@ async def events_of(store: TenantStore, session_id: UUID) -> tuple[SessionEvent,
     )
     key = (await store.keys.data_keys(store, (session_id,))).get(session_id)
     columns = None if key is None else CallColumns(key, store.tenant_id)
+    if columns is not None and any(row.personal_sealed is not None for row in rows):
+        await note_reading(store, "events", (session_id,), actor=actor)
     return tuple(
         SessionEvent(
             at_ms=row.at_ms,
@@ -268,8 +283,10 @@ async def events_of(store: TenantStore, session_id: UUID) -> tuple[SessionEvent,
     )
 
 
-async def _sessions(store: TenantStore, rows: Sequence[SessionTable]) -> tuple[Session, ...]:
+async def _sessions(store: TenantStore, rows: Sequence[SessionTable], actor: Actor) -> tuple[Session, ...]:
     keys = await store.keys.data_keys(store, [row.id for row in rows])
+    opened = [row.id for row in rows if row.id in keys and row.caller_sealed is not None]
+    await note_reading(store, "caller", opened, actor=actor)
     return tuple(_session(store, row, keys.get(row.id)) for row in rows)
 
 

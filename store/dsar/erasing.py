@@ -58,7 +58,7 @@ async def erase_for_case(
     number = parse_number(case.number or "")
     if number is None:
         raise NoCaseError(str(case_id))
-    found = await _all_calls(store, number, case.project_id)
+    found = await _all_calls(store, number, case.project_id, actor=actor)
     chosen = found if only is None else frozenset(only)
     if not chosen <= found:
         raise NotTheCallersError(chosen - found)
@@ -84,16 +84,18 @@ async def close_erased(work: Work) -> None:
 async def _forget_if_nothing_is_left(store: TenantStore, case: Case) -> None:
     """With the last call of a caller goes what the audit log can tell of the person."""
     number = parse_number(case.number or "")
-    if number is not None and not (await page_of_calls(store, number, limit=1)).sessions:
+    if number is not None and not (await page_of_calls(store, number, limit=1, actor=_CLOSER)).sessions:
         for index in await sessions.caller_indexes(store, number.e164):
             await audit.forget(store, index)
 
 
-async def _all_calls(store: TenantStore, number: PhoneNumber, project_id: UUID | None) -> frozenset[UUID]:
+async def _all_calls(
+    store: TenantStore, number: PhoneNumber, project_id: UUID | None, *, actor: Actor
+) -> frozenset[UUID]:
     found: set[UUID] = set()
     before: UUID | None = None
     while True:
-        page = await page_of_calls(store, number, project_id=project_id, before=before, limit=_PAGE)
+        page = await page_of_calls(store, number, project_id=project_id, before=before, limit=_PAGE, actor=actor)
         found |= {session.id for session in page.sessions}
         if not page.more:
             return frozenset(found)

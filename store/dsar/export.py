@@ -111,7 +111,7 @@ async def export_caller(
         names = {project.id: project for project in await projects.all_projects(store)}
         cases = await _open_cases(store, await sessions.caller_indexes(store, number.e164))
     async with open_package(target) as package:
-        writer = _Writer(database, blobs, tenant_id, package, names)
+        writer = _Writer(database, blobs, tenant_id, package, names, actor=actor)
         await writer.add_calls(number, project_id)
         exported = writer.exported
         await package.add_json("cases.json", cases)
@@ -141,8 +141,16 @@ class _Writer:
     """Writes call after call. Each is read in a transaction of its own, which is over before its sound is written."""
 
     def __init__(
-        self, database: Database, blobs: Blobs, tenant_id: UUID, package: Package, names: dict[UUID, Project]
+        self,
+        database: Database,
+        blobs: Blobs,
+        tenant_id: UUID,
+        package: Package,
+        names: dict[UUID, Project],
+        *,
+        actor: Actor,
     ) -> None:
+        self._actor = actor
         self._database = database
         self._blobs = blobs
         self._tenant_id = tenant_id
@@ -154,7 +162,9 @@ class _Writer:
         before: UUID | None = None
         while True:
             async with self._database.tenant(self._tenant_id) as store:
-                page = await page_of_calls(store, number, project_id=project_id, before=before, limit=_PAGE)
+                page = await page_of_calls(
+                    store, number, project_id=project_id, before=before, limit=_PAGE, actor=self._actor
+                )
             for session in page.sessions:
                 await self._add(session.id)
             if not page.more:
@@ -183,12 +193,12 @@ class _Writer:
         )
 
     async def _read(self, store: TenantStore, session_id: UUID) -> WholeCall | None:
-        session = await sessions.find_session(store, session_id)
+        session = await sessions.find_session(store, session_id, actor=self._actor)
         if session is None or not session.readable:
             return None
         recording, sound_missing = None, False
         try:
-            recording = await recordings.open_recording(store, self._blobs, session_id)
+            recording = await recordings.open_recording(store, self._blobs, session_id, actor=self._actor)
         except (BlobMissingError, ChunksDamagedError):
             sound_missing = True
         project = self._names.get(session.project_id)
@@ -201,12 +211,12 @@ class _Writer:
             parts=CallParts(
                 session=session,
                 business="" if project is None else project.business_name,
-                turns=await sessions.turns_of(store, session_id),
+                turns=await sessions.turns_of(store, session_id, actor=self._actor),
                 consent=await sessions.consent_of(store, session_id),
-                messages=await sessions.messages_of(store, session_id),
+                messages=await sessions.messages_of(store, session_id, actor=self._actor),
                 recording=recording,
             ),
-            events=await sessions.events_of(store, session_id),
+            events=await sessions.events_of(store, session_id, actor=self._actor),
             usage=await store.all(usage),
             transfers=await transfers_of(store, session_id),
             sound_missing=sound_missing,

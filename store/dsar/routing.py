@@ -115,7 +115,7 @@ async def _businesses(store: TenantStore, number: PhoneNumber) -> Sequence[str]:
     return [
         project.business_name
         for project in await projects.all_projects(store)
-        if (await page_of_calls(store, number, project_id=project.id, limit=1)).sessions
+        if (await page_of_calls(store, number, project_id=project.id, limit=1, actor=ROUTER)).sessions
     ]
 
 

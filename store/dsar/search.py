@@ -61,7 +61,7 @@ async def search(
     limit: int = 50,
 ) -> FoundCalls:
     """Calls of a number in the tenant, or in one of its projects. Leaves the query in the audit log, not the number."""
-    found = await page_of_calls(store, number, project_id=project_id, before=before, limit=limit)
+    found = await page_of_calls(store, number, project_id=project_id, before=before, limit=limit, actor=actor)
     known = bool(found.sessions)  # of somebody whom the tenant does not know, the log shall not know either
     await record(
         store,
@@ -76,9 +76,15 @@ async def search(
 
 
 async def page_of_calls(
-    store: TenantStore, number: PhoneNumber, *, project_id: UUID | None = None, before: UUID | None = None, limit: int
+    store: TenantStore,
+    number: PhoneNumber,
+    *,
+    project_id: UUID | None = None,
+    before: UUID | None = None,
+    limit: int,
+    actor: Actor,
 ) -> FoundCalls:
-    """The same without a trace in the audit log, for what leaves one itself."""
+    """The same without the query in the audit log, for what leaves a trace itself."""
     regions = {project.id: region_of(project.jurisdiction) for project in await projects.all_projects(store)}
     indices = [one for form in written_forms(number) for one in await sessions.caller_indexes(store, form)]
     found: list[Session] = []
@@ -91,7 +97,7 @@ async def page_of_calls(
         if before is not None:
             statement = statement.where(col(SessionTable.id) < before)
         candidates = await store.all(statement.order_by(col(SessionTable.id).desc()).limit(_CANDIDATES))
-        for session in await sessions.find_sessions(store, candidates):
+        for session in await sessions.find_sessions(store, candidates, actor=actor):
             if _is_of(session, number, regions):
                 if len(found) == limit:
                     return FoundCalls(number, tuple(found), more=True)

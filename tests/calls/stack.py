@@ -169,7 +169,7 @@ class Business:
             async with asyncio.timeout(seconds):
                 while True:
                     async with database.tenant(self.tenant_id) as store:
-                        found = await sessions.list_sessions(store)
+                        found = await sessions.list_sessions(store, actor=OPERATOR)
                     over = [
                         session for session in found if session.state == "ended" and session.heard_samples is not None
                     ]
@@ -181,14 +181,14 @@ class Business:
 
     async def _story(self, session: Session) -> Story:
         async with self.stack.database.tenant(self.tenant_id) as store:
-            opened = await recordings.open_recording(store, self.stack.blobs, session.id)
+            opened = await recordings.open_recording(store, self.stack.blobs, session.id, actor=OPERATOR)
             sound = await opened.read(0, opened.samples) if opened is not None else b""
             return Story(
                 session,
-                await sessions.turns_of(store, session.id),
+                await sessions.turns_of(store, session.id, actor=OPERATOR),
                 await sessions.consent_of(store, session.id),
-                await sessions.events_of(store, session.id),
-                await sessions.messages_of(store, session.id),
+                await sessions.events_of(store, session.id, actor=OPERATOR),
+                await sessions.messages_of(store, session.id, actor=OPERATOR),
                 await recordings.find(store, session.id),
                 sound[0::2],
                 sound[1::2],
@@ -197,7 +197,7 @@ class Business:
     async def sessions(self) -> tuple[Session, ...]:
         """Its calls as the store has them now."""
         async with self.stack.database.tenant(self.tenant_id) as store:
-            return await sessions.list_sessions(store)
+            return await sessions.list_sessions(store, actor=OPERATOR)
 
     def received(self, kind: str) -> list[Any]:
         """What the model server received from its calls."""

@@ -76,7 +76,7 @@ async def fill(database: Database, blobs: Blobs, shop: Shop, *, calls: int = 3) 
 
 async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
     """All that was put in, through the functions by which people get at it."""
-    found = await sessions.list_sessions(store, limit=100, caller=CALLER)
+    found = await sessions.list_sessions(store, limit=100, caller=CALLER, actor=OPERATOR)
     case = await cases.find_case(store, kept.case_id)
     request = await intake.find_intake(store, kept.intake_id)
     mail = await outbox.find_mail(store, kept.mail_id)
@@ -84,7 +84,7 @@ async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
     columns = await store.keys.tenant_columns(store)
     return {
         "calls": sorted((one.id, one.caller) for one in found),
-        "words": [turn.text for one in kept.calls for turn in await sessions.turns_of(store, one)],
+        "words": [turn.text for one in kept.calls for turn in await sessions.turns_of(store, one, actor=OPERATOR)],
         "case": case.number,
         "intake": (request.number, request.contact),
         "contact": await contacts.contact_of(store),

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import OPERATOR
 from store import ingest, postgres, recordings, sessions, usage
 from store.engine import Database
 from store.ingest import SessionErasedError
@@ -86,7 +87,7 @@ async def test_a_call_is_planned_counted_and_closed(database: Database, bakery: 
         assert await sessions.close_session(store, opened.id, ended_by="system", end_reason="worker_lost")
         assert not await sessions.close_session(store, opened.id, ended_by="system", end_reason="again")
         assert await sessions.live_count(store) == 0
-        found = await sessions.find_session(store, opened.id)
+        found = await sessions.find_session(store, opened.id, actor=OPERATOR)
     assert found is not None
     assert (found.state, found.end_reason, found.caller) == ("ended", "worker_lost", CALLER)
 
@@ -96,12 +97,12 @@ async def test_a_spare_is_no_call_until_it_is_used(database: Database, bakery: S
     async with database.tenant(bakery.tenant_id) as store:
         spare, unused = await _open(store, bakery, spare=True), await _open(store, bakery, spare=True)
         assert await sessions.live_count(store) == 0
-        assert await sessions.list_sessions(store) == ()
+        assert await sessions.list_sessions(store, actor=OPERATOR) == ()
         assert await sessions.use_spare(store, spare.id)
         assert not await sessions.use_spare(store, spare.id)
-        assert [call.id for call in await sessions.list_sessions(store)] == [spare.id]
+        assert [call.id for call in await sessions.list_sessions(store, actor=OPERATOR)] == [spare.id]
         assert await sessions.discard_session(store, unused.id)
-        assert await sessions.find_session(store, unused.id) is None
+        assert await sessions.find_session(store, unused.id, actor=OPERATOR) is None
         with pytest.raises(KeyShreddedError):
             await store.keys.data_key(store, unused.id)
 
@@ -114,13 +115,13 @@ async def test_a_journal_is_taken_in(database: Database, bakery: Shop) -> None:
     async with database.tenant(bakery.tenant_id) as store:
         await ingest.take_in(store, report)
     async with database.tenant(bakery.tenant_id) as store:
-        call = await sessions.find_session(store, opened.id)
+        call = await sessions.find_session(store, opened.id, actor=OPERATOR)
         assert call is not None
         assert (call.caller, call.started_at, call.heard_samples, call.readable) == (CALLER, STARTED, 336_000, True)
-        assert await sessions.turns_of(store, opened.id) == tuple(report.turns)
+        assert await sessions.turns_of(store, opened.id, actor=OPERATOR) == tuple(report.turns)
         assert await sessions.consent_of(store, opened.id) == tuple(report.consent)
-        assert await sessions.events_of(store, opened.id) == tuple(report.events)
-        assert await sessions.messages_of(store, opened.id) == tuple(report.messages)
+        assert await sessions.events_of(store, opened.id, actor=OPERATOR) == tuple(report.events)
+        assert await sessions.messages_of(store, opened.id, actor=OPERATOR) == tuple(report.messages)
         recording = await recordings.find(store, opened.id)
         assert recording is not None
         assert (recording.samples, recording.starts_at_sample) == (320_000, 7200)
@@ -182,11 +183,11 @@ async def test_an_erased_call_does_not_come_back(database: Database, bakery: Sho
         with pytest.raises(SessionErasedError):
             await ingest.take_in(store, _report(opened))
         with pytest.raises(KeyShreddedError):
-            await sessions.turns_of(store, opened.id)
-        call = await sessions.find_session(store, opened.id)
+            await sessions.turns_of(store, opened.id, actor=OPERATOR)
+        call = await sessions.find_session(store, opened.id, actor=OPERATOR)
         assert call is not None
         assert (call.caller, call.readable) == (None, False)
-        assert [event.personal for event in await sessions.events_of(store, opened.id)] == [{}, {}]
+        assert [event.personal for event in await sessions.events_of(store, opened.id, actor=OPERATOR)] == [{}, {}]
     async with database.tenant(florist.tenant_id) as store:
         with pytest.raises(SessionErasedError):
             await ingest.take_in(store, _report(OpenedSession(uuid7(), opened.data_key)))
@@ -215,11 +216,11 @@ async def test_sessions_are_listed_newest_first_in_pages(database: Database, bak
     listed = []
     before = None
     async with database.tenant(bakery.tenant_id) as store:
-        while page := await sessions.list_sessions(store, before=before, limit=3):
+        while page := await sessions.list_sessions(store, before=before, limit=3, actor=OPERATOR):
             listed += [call.id for call in page]
             before = listed[-1]
-        of_caller = await sessions.list_sessions(store, caller=CALLER, project_id=bakery.project_id)
-        of_nobody = await sessions.list_sessions(store, project_id=uuid7())
+        of_caller = await sessions.list_sessions(store, caller=CALLER, project_id=bakery.project_id, actor=OPERATOR)
+        of_nobody = await sessions.list_sessions(store, project_id=uuid7(), actor=OPERATOR)
     assert listed == made[::-1]
     assert [call.id for call in of_caller] == made[5::-2]
     assert of_nobody == ()

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from policies.audit_tags import Actor
 from policies.residency import may_receive
 from policies.subprocessors import Place
 from policies.verdict import Deny
@@ -37,6 +38,7 @@ _KEPT_SCENARIOS = 1000
 _KEPT_TENANTS = 10_000
 _REHEARSED_AT_ONCE = 4
 """As many connections stand ready for the first calls."""
+_DESK = Actor("system", "desk")
 _SEPARATORS = re.compile(r"[\s().-]+")
 _DIGITS = re.compile(r"\d{7,15}")
 
@@ -110,7 +112,7 @@ class Planner:
         try:
             async with self._database.tenant(UUID(header.tenant_id)) as store:
                 await store.keys.unwrap_data_key(store, session_id, header.wrapped_data_key)
-                session = await sessions.find_session(store, session_id)
+                session = await sessions.find_session(store, session_id, actor=_DESK)
                 if session is None or session.state == "ended" or str(session.project_id) != header.project_id:
                     return None
                 content = await self._content(store, session.scenario_id, session.scenario_version)

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from policies.audit_tags import OPERATOR
 from store import recordings, sessions
 from store.blobs import FolderBlobs
 from store.dsar.vcon import CallParts, write_vcon
@@ -93,15 +94,15 @@ SCHEMA = {
 async def _vcon(database: Database, blobs: FolderBlobs, shop: Shop, said: Said) -> tuple[dict[str, Any], CallParts]:
     session_id = await make_call(database, blobs, shop, said)
     async with database.tenant(shop.tenant_id) as store:
-        session = await sessions.find_session(store, session_id)
+        session = await sessions.find_session(store, session_id, actor=OPERATOR)
         assert session is not None
         parts = CallParts(
             session=session,
             business="Bakery",
-            turns=await sessions.turns_of(store, session_id),
+            turns=await sessions.turns_of(store, session_id, actor=OPERATOR),
             consent=await sessions.consent_of(store, session_id),
-            messages=await sessions.messages_of(store, session_id),
-            recording=await recordings.open_recording(store, blobs, session_id),
+            messages=await sessions.messages_of(store, session_id, actor=OPERATOR),
+            recording=await recordings.open_recording(store, blobs, session_id, actor=OPERATOR),
         )
     written = b"".join([piece async for piece in write_vcon(parts, datetime(2026, 11, 3, tzinfo=UTC))])
     return json.loads(written), parts

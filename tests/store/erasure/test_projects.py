@@ -71,7 +71,7 @@ async def test_a_project_goes_and_what_is_paid_for_stays(
     assert {(row["project_id"], row["session_id"], row["quantity"]) for row in paid} == {(None, None, 120_000)}
     assert where(all_seeing, stub) == {"public.usage_events"}, "nothing leads from the stub to the project"
     async with database.tenant(florist.tenant_id) as store:
-        assert await sessions.turns_of(store, other.id)
+        assert await sessions.turns_of(store, other.id, actor=OPERATOR)
 
 
 async def test_it_can_be_taken_back_until_its_keys_are_gone(
@@ -85,14 +85,14 @@ async def test_it_can_be_taken_back_until_its_keys_are_gone(
             await delete_project(store, bakery.project_id, actor=OPERATOR)
     await JobWorker(store_settings, database, blobs, tasks={TASK: run}).run_due()
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id)
+        assert await sessions.turns_of(store, call.id, actor=OPERATOR)
         await take_back(store, bakery.project_id, actor=OPERATOR)
         with pytest.raises(NoProjectError):
             await take_back(store, bakery.project_id, actor=OPERATOR)
     assert not await _locked(database, bakery)
     await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id)
+        assert await sessions.turns_of(store, call.id, actor=OPERATOR)
         await delete_project(store, bakery.project_id, actor=OPERATOR)
     await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
@@ -118,7 +118,7 @@ async def test_a_hold_stands_in_the_way(database: Database, blobs: Blobs, bakery
     with pytest.raises(holds.HeldError):
         await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id)
+        assert await sessions.turns_of(store, call.id, actor=OPERATOR)
         await take_back(store, bakery.project_id, actor=OPERATOR)
         with pytest.raises(holds.HeldError):
             await delete_project(store, bakery.project_id, actor=OPERATOR)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from policies.audit_tags import OPERATOR
 from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
 from store import answering, recordings, sessions
 from store.blobs import Blobs
@@ -109,17 +110,17 @@ async def leave_call(
 async def stored(database: Database, blobs: Blobs, shop: Shop, session_id: UUID) -> dict[str, Any]:
     """Everything the store has of a call, with nothing in it that differs between two calls that went alike."""
     async with database.tenant(shop.tenant_id) as store:
-        session = await sessions.find_session(store, session_id)
+        session = await sessions.find_session(store, session_id, actor=OPERATOR)
         assert session is not None
-        recording = await recordings.open_recording(store, blobs, session_id)
+        recording = await recordings.open_recording(store, blobs, session_id, actor=OPERATOR)
         return {
             "state": (session.state, session.ended_by, session.end_reason, session.heard_samples),
             "times": (session.started_at, session.ended_at),
             "caller": session.caller,
-            "turns": await sessions.turns_of(store, session_id),
+            "turns": await sessions.turns_of(store, session_id, actor=OPERATOR),
             "consent": await sessions.consent_of(store, session_id),
-            "events": await sessions.events_of(store, session_id),
-            "messages": await sessions.messages_of(store, session_id),
+            "events": await sessions.events_of(store, session_id, actor=OPERATOR),
+            "messages": await sessions.messages_of(store, session_id, actor=OPERATOR),
             "usage": await usage_of(database, shop, session_id),
             "sound": None if recording is None else await recording.read(0, recording.samples),
             "starts": None if recording is None else recording.info.starts_at_sample,

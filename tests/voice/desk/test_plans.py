@@ -36,7 +36,7 @@ async def test_plan_of_a_strict_country(worker: Worker, bakery: Shop, database: 
     assert plan.own_tools == ("hang_up", "take_message")
     assert plan.model.url.startswith("ws://127.0.0.1")
     async with database.tenant(bakery.tenant_id) as store:
-        session = await sessions.find_session(store, UUID(plan.session_id))
+        session = await sessions.find_session(store, UUID(plan.session_id), actor=OPERATOR)
         assert session is not None
         assert session.state == "open"
         assert session.caller == "+493012345678"
@@ -93,7 +93,7 @@ async def test_spare_plan_is_strict_and_counts_as_no_call(worker: Worker, bakery
     assert answer.spare.consent.asked
     async with database.tenant(bakery.tenant_id) as store:
         assert await sessions.live_count(store) == 1
-        spare = await sessions.find_session(store, UUID(answer.spare.session_id))
+        spare = await sessions.find_session(store, UUID(answer.spare.session_id), actor=OPERATOR)
     assert spare is not None
     assert (spare.state, spare.caller) == ("spare", None)
 

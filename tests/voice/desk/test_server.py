@@ -77,7 +77,7 @@ def tool_request(plan: CallPlan, **arguments: object) -> ToolRequested:
 
 async def state_of(database: Database, shop: Shop, session_id: str) -> tuple[str, str | None] | None:
     async with database.tenant(shop.tenant_id) as store:
-        session = await sessions.find_session(store, UUID(session_id))
+        session = await sessions.find_session(store, UUID(session_id), actor=OPERATOR)
     return session and (session.state, session.end_reason)
 
 
@@ -243,7 +243,7 @@ async def test_call_answered_while_the_desk_was_away_is_not_lost(
         async with open_desk(settings, database, blobs) as second, running(second):
             await until(lambda: is_in(database, bakery, plan.session_id, ("ended", "hung_up")))
     async with database.tenant(bakery.tenant_id) as store:
-        session = await sessions.find_session(store, UUID(plan.session_id))
+        session = await sessions.find_session(store, UUID(plan.session_id), actor=OPERATOR)
     assert session is not None
     assert session.caller == "+493012345678"
 
