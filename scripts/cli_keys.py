@@ -80,11 +80,10 @@ def status(
             shown = {**msgspec.to_builtins(one), "id": one.id.hex(), "tenant": str(owner.id), "name": owner.name}
             print(msgspec.json.encode(shown).decode())
         return
-    right = {"justify": "right", "no_wrap": True}
-    table = Table(
-        "Owner", "Purpose", Column("Key", no_wrap=True), "State", Column("Age", **right), Column("Made", **right),
-        Column("There now", **right), "", box=None,
-    )  # fmt: skip  # a list of columns, not a column of them
+    table = Table("Owner", "Purpose", Column("Key", no_wrap=True), "State", box=None)
+    for name in ("Age", "Made", "There now"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column()
     for owner, one in found:
         age = f"{(now - one.created_at).days} d"
         table.add_row(
