@@ -17,7 +17,7 @@ import rfc8785
 from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, ActorKind, Tag
-from policies.merkle import Edge, leaf_hash
+from policies.merkle import leaf_hash
 from store.keys import KeyShreddedError
 from store.scope import TenantStore
 from store.sealing import SealBrokenError, Sealer, framed
@@ -28,14 +28,8 @@ JsonValue = str | int | bool | None | list[str]
 
 VERSION = 1
 _SALT_BYTES = 32
-_HEAD = "SELECT size, edge FROM audit_heads WHERE tenant_id = :tenant_id FOR UPDATE"
-_APPEND = """
-WITH head AS (
-    UPDATE audit_heads SET size = :idx + 1, edge = :edge WHERE tenant_id = :tenant_id
-)
-INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
-VALUES (:tenant_id, :idx, :leaf_hash, :leaf, :at, :tag, :actor_kind, :actor_id)
-"""
+_HEAD = "SELECT size FROM audit_heads WHERE tenant_id = :tenant_id FOR UPDATE"
+_APPEND = "SELECT audit_append(:tenant_id, :leaf, :at, :tag, :actor_kind, :actor_id)"
 
 
 class AuditDamagedError(Exception):
@@ -101,22 +95,19 @@ async def record(
         salt = os.urandom(_SALT_BYTES)
         leaf["personal"] = commitment(salt, personal)
         opening = msgspec.json.encode({"salt": salt.hex(), "personal": dict(personal)})
-    text = rfc8785.dumps(leaf)
-    edge = await lock(store)
-    await store.fixed(
+    ((index,),) = await store.fixed(
         _APPEND,
-        idx=edge.size,
-        edge=edge.appended(leaf_hash(text)).packed(),
-        leaf_hash=leaf_hash(text),
-        leaf=text.decode(),
+        leaf=rfc8785.dumps(leaf).decode(),
         at=at,
         tag=str(tag),
         actor_kind=actor.kind,
         actor_id=actor.id,
     )
+    if index < 0:
+        raise AuditDamagedError("the edge of the log is not one of its size")
     if opening is not None:
-        await _keep_opening(store, edge.size, subject or os.urandom(16), opening)
-    return edge.size
+        await _keep_opening(store, index, subject or os.urandom(16), opening)
+    return int(index)
 
 
 def commitment(salt: bytes, personal: Mapping[str, str]) -> str:
@@ -251,17 +242,11 @@ def agrees(row: AuditLeafTable) -> bool:
     return said == beside and leaf_hash(row.leaf.encode()) == row.leaf_hash
 
 
-async def lock(store: TenantStore) -> Edge:
-    """The tree's edge, with its row locked until the transaction ends, so that indices have no gaps."""
-    rows = await store.fixed(_HEAD)
-    if not rows:
+async def lock(store: TenantStore) -> None:
+    """Let nobody else write into the log until the transaction ends."""
+    if not await store.fixed(_HEAD):
         await store.put(AuditHeadTable, [{"size": 0, "edge": b""}])
-        rows = await store.fixed(_HEAD)
-    size, edge = rows[0]
-    try:
-        return Edge.unpacked(size, bytes(edge))
-    except ValueError as error:
-        raise AuditDamagedError("the edge of the log is not one of its size") from error
+        await store.fixed(_HEAD)
 
 
 async def _keep_opening(store: TenantStore, index: int, subject: bytes, opening: bytes) -> None:

@@ -70,6 +70,39 @@ CREATE TABLE keys.subject_keys (
 );
 """
 
+# `policies.merkle.Edge.appended`, next to the data, in one statement, since all acts of a tenant wait for the lock. -1
+# stands for an edge that cannot be one of its size.
+APPEND = r"""
+CREATE FUNCTION audit_append(tenant uuid, leaf text, at timestamptz, tag text, actor_kind text, actor_id text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    leaves bigint;
+    hashes bytea;
+    hashed bytea := sha256('\x00'::bytea || convert_to(leaf, 'UTF8'));
+    node bytea := hashed;
+    rest bigint;
+BEGIN
+    SELECT h.size, h.edge INTO leaves, hashes FROM audit_heads h WHERE h.tenant_id = tenant FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO audit_heads (tenant_id, size, edge) VALUES (tenant, 0, '') ON CONFLICT DO NOTHING;
+        SELECT h.size, h.edge INTO leaves, hashes FROM audit_heads h WHERE h.tenant_id = tenant FOR UPDATE;
+    END IF;
+    IF length(hashes) <> 32 * bit_count(leaves::bit(64)) THEN
+        RETURN -1;
+    END IF;
+    rest := leaves;
+    WHILE rest & 1 = 1 LOOP
+        node := sha256('\x01'::bytea || substring(hashes FROM length(hashes) - 31) || node);
+        hashes := substring(hashes FOR length(hashes) - 32);
+        rest := rest >> 1;
+    END LOOP;
+    UPDATE audit_heads SET size = leaves + 1, edge = hashes || node WHERE tenant_id = tenant;
+    INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
+    VALUES (tenant, leaves, hashed, leaf, at, tag, actor_kind, actor_id);
+    RETURN leaves;
+END $$;
+"""
+
 # What was written stays written. The trigger stands before the owner, too, who could take it away, but not in silence.
 APPEND_ONLY = """
 CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -109,6 +142,7 @@ def upgrade() -> None:
     run(LOG)
     for table in TABLES:
         isolate(table)
+    run(APPEND)
     run(APPEND_ONLY)
     for table in ("audit_heads", "audit_checkpoints"):
         show(table, "aitelier_jobs", "tenant_id", "size")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import OPERATOR, Actor, Tag
-from policies.merkle import leaf_hash
+from policies.merkle import Edge, leaf_hash
 from policies.retention import AUDIT_YEARS, years_after
 from store.audit import checkpoints, export, log
 from store.audit.log import record
@@ -21,7 +21,7 @@ from store.audit.verify import verify
 from store.engine import Database
 from store.house import HOUSE
 from store.settings import StoreSettings
-from store.tables.audit import AuditCheckpointTable, AuditLeafTable, SubjectKeyTable
+from store.tables.audit import AuditCheckpointTable, AuditHeadTable, AuditLeafTable, SubjectKeyTable
 from tests.database import Shop, make_shop
 from tests.store.audit.auditor import audit
 from tests.store.audit.exported import ANNA, Exported, exported, some_entries
@@ -46,6 +46,20 @@ async def test_entries_come_with_the_act_or_not_at_all(database: Database, baker
         assert await record(store, ANNA, Tag.HOLD_PLACED) == first + 1
         newest, *_ = await log.entries(store, tag="project:", limit=2)
     assert (newest.tag, newest.actor, newest.index) == ("project:legal_hold:placed", ANNA, first + 1)
+
+
+async def test_the_database_counts_as_the_policy_does(database: Database, bakery: Shop) -> None:
+    """The tree's edge, which PostgreSQL keeps, is at each size what RFC 9162 makes of the leaves."""
+    edge = Edge()
+    for _ in range(20):
+        async with database.tenant(bakery.tenant_id) as store:
+            await record(store, ANNA, Tag.PROJECT_CHANGED, facts={"ä": "\u2028 \\ \x7f"})
+            for leaf in await store.all(select(AuditLeafTable).where(col(AuditLeafTable.idx) >= edge.size)):
+                assert leaf.leaf is not None
+                edge = edge.appended(leaf_hash(leaf.leaf.encode()))
+            head = await store.first(select(AuditHeadTable))
+        assert head is not None
+        assert (head.size, head.edge) == (edge.size, edge.packed())
 
 
 async def test_entries_are_found_by_tag_actor_and_time(database: Database, bakery: Shop, florist: Shop) -> None:

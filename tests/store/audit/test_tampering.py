@@ -14,13 +14,14 @@ from psycopg.rows import class_row
 from sqlalchemy.exc import IntegrityError
 
 from policies.merkle import Edge, leaf_hash
-from store import postgres
+from store import postgres, trunks
 from store.audit import checkpoints
 from store.audit.checkpoints import SignedCheckpoint
+from store.audit.log import AuditDamagedError
 from store.engine import Database
 from store.settings import StoreSettings
 from tests.database import Shop, connected
-from tests.store.audit.exported import exported, some_entries
+from tests.store.audit.exported import ANNA, exported, some_entries
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -110,6 +111,12 @@ class Intruder:
             rows = [replace(row, idx=at) for at, row in enumerate(rows)]
         self._put(rows, self.rows, notes=True)
 
+    def cut_head(self) -> None:
+        """Take one hash from the tree's edge."""
+        head = "UPDATE audit_heads SET edge = substr(edge, 33) WHERE tenant_id = %s"
+        self._connection.execute(head, (self._tenant,))
+        self._connection.commit()
+
     def restore(self) -> None:
         """Leave it as it was found."""
         self.meddle(self.rows)
@@ -163,6 +170,18 @@ async def test_every_change_of_stored_rows_is_found(
         assert what == "one twice"  # an entry too many stands where the next one is to go: nothing can be done any more
     finally:
         intruder.restore()
+
+
+async def test_nothing_is_done_on_a_log_that_contradicts_itself(
+    database: Database, bakery: Shop, intruder: Intruder
+) -> None:
+    """Where no entry can be written, there is no act either."""
+    intruder.cut_head()
+    with pytest.raises(AuditDamagedError):
+        async with database.tenant(bakery.tenant_id) as store:
+            await trunks.create(store, name="x", networks=["192.0.2.1/32"], actor=ANNA)
+    async with database.tenant(bakery.tenant_id) as store:
+        assert await trunks.all_of(store) == ()
 
 
 async def test_where_nothing_was_changed_nothing_is_found(database: Database, bakery: Shop, intruder: Intruder) -> None:
