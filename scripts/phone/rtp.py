@@ -22,6 +22,8 @@ CODECS = {"PCMU": 0, "PCMA": 8}
 TELEPHONE_EVENT = 101
 _SO_TIMESTAMPNS = 35
 """Of Linux: the kernel says when each packet came (socket(7), SO_TIMESTAMPNS), however late we look."""
+_STALLED_S = 0.06
+"""A telephone that was kept from sending for longer goes on where it was."""
 _TIMESPEC = struct.Struct("@qq")
 _NOTES_BYTES = 64
 _SPEECH_RMS = 250
@@ -122,7 +124,10 @@ class Sound:
         marked = False
         while True:
             due += 0.02
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            now = time.monotonic()
+            if now - due > _STALLED_S:
+                due = now  # made good for in one burst, it would overrun the other side's jitter buffer and be lost
+            await asyncio.sleep(max(0.0, due - now))
             self._stamp = (self._stamp + FRAME_SAMPLES) & 0xFFFFFFFF
             if self.remote is None or self.muted:
                 continue
