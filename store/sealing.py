@@ -55,13 +55,13 @@ class Place:
     tenant_id: str
     table: str
     column: str
-    row: str
-    """The primary key without the tenant, its parts joined by "/"."""
+    row: tuple[str, ...]
+    """The primary key without the tenant."""
 
     @property
     def associated_data(self) -> bytes:
         """What binds the value to this place."""
-        parts = (self.tenant_id, self.table, self.column, self.row)
+        parts = (self.tenant_id, self.table, self.column, *self.row)
         return framed(b"aitelier column v1", *(part.encode() for part in parts))
 
 
@@ -130,7 +130,7 @@ class Columns:
         return sealer.open(sealed, self._place(table, column, row)).decode()
 
     def _place(self, table: str, column: str, row: tuple[object, ...]) -> bytes:
-        return Place(self._tenant_id, table, column, "/".join(str(part) for part in row)).associated_data
+        return Place(self._tenant_id, table, column, tuple(str(part) for part in row)).associated_data
 
 
 class CallColumns(Columns):
