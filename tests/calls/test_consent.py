@@ -14,6 +14,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 GREETING = Words("Now we can talk.", 600)
 ANSWER = Words("We are open.", 600)
 ASK = Words("are you open", 600)
+PATIENT = {"answer_seconds": 25.0}
+"""Of a question whose answer has to be understood beside other tests."""
 BERLIN = "+4930123456"
 ELSEWHERE = {"id": "desk", "label": "the front desk", "uri": "sip:desk@127.0.0.1:9"}
 
@@ -80,7 +82,7 @@ async def test_yes_by_key(stack: Stack) -> None:
 
 async def test_yes_by_voice(stack: Stack) -> None:
     """The same caller says it; the ear is a local one, and the model hears nothing of the answer."""
-    business = await stack.business((GREETING.step,), (ANSWER.step,), opening="Greet.")
+    business = await stack.business((GREETING.step,), (ANSWER.step,), opening="Greet.", consent=PATIENT)
     async with business.called_by(BERLIN) as caller, speaker() as speak:
         await asked(stack, caller)
         await answers(business, caller, await speak("Yes."))
@@ -93,7 +95,9 @@ async def test_yes_by_voice(stack: Stack) -> None:
 async def test_no_and_the_call_goes_on_unrecorded(stack: Stack) -> None:
     """A no by key and one by voice: the caller is served all the same, and nothing is kept."""
     by_key = await stack.business((GREETING.step,), (ANSWER.step,), opening="Greet.", consent={"always_ask": True})
-    by_voice = await stack.business((GREETING.step,), (ANSWER.step,), opening="Greet.", consent={"always_ask": True})
+    by_voice = await stack.business(
+        (GREETING.step,), (ANSWER.step,), opening="Greet.", consent={"always_ask": True, **PATIENT}
+    )
 
     async def says_no(business: Business, *, key: bool) -> None:
         async with business.called_by() as caller, speaker() as speak:
