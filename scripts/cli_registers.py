@@ -14,6 +14,7 @@ from policies.residency import RESIDENCIES, Residency, may_receive
 from policies.subprocessors import NOTICE_DAYS, Data, Place, Register, Subprocessor
 from policies.verdict import Deny
 from scripts.cli_run import run
+from scripts.cli_setup import have_sentences_rendered
 from scripts.cli_store import Books, CommandError, open_books
 from scripts.register_list import as_json as published
 from scripts.registered import NotRegisteredError, places_that_keep
@@ -164,7 +165,8 @@ def set_residency(
             async with books.database.tenant(await books.tenant(tenant)) as store:
                 one = await _project(store, project)
                 await bounds.set_residency(store, one.id, wanted, kept_at=kept_at, actor=OPERATOR)
-                return one.name
+            await have_sentences_rendered(str(store.tenant_id))  # what waits for a voice elsewhere goes by it, too
+            return one.name
 
     name = _refusable(work)
     _out.print(f"Data of {escape(name)} may go: {wanted}.")
@@ -196,7 +198,8 @@ def set_hipaa(
             async with books.database.tenant(await books.tenant(tenant)) as store:
                 one = await _project(store, project)
                 await bounds.set_hipaa(store, one.id, on=switch.lower() == "on", kept_at=kept_at, actor=OPERATOR)
-                return one.name
+            await have_sentences_rendered(str(store.tenant_id))  # what waits for a voice elsewhere goes by it, too
+            return one.name
 
     name = _refusable(work)
     _out.print(f"{escape(name)} is {'for' if switch.lower() == 'on' else 'not for'} health care.")

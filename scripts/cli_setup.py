@@ -63,14 +63,14 @@ def apply(
             else:
                 made = await _with_number(store, content, called=number or "")
                 published = number or "", made.version
-        await _have_sentences_rendered(str(store.tenant_id))
+        await have_sentences_rendered(str(store.tenant_id))
         return published
 
     called, version = run(work())
     _out.print(f"{escape(content.name)}, version {version}, answers {escape(called)}.")
 
 
-async def _have_sentences_rendered(tenant_id: str) -> None:
+async def have_sentences_rendered(tenant_id: str) -> None:
     """Let the first caller find the new wordings ready. A server that does not run does it when it starts."""
     run_folder = Home(read_settings()[0].home_folder).run
     with contextlib.suppress(DeskAwayError):

@@ -51,8 +51,6 @@ class Peer:
     """What it keeps of calls, for good."""
     infrastructure: bool = False
     """Chosen by the operator to keep its own data at."""
-    in_clear: bool = False
-    """Talked to without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,7 @@ def peers_of(settings: Settings, secrets: Secrets) -> tuple[Peer, ...]:
     """Every host but this machine's own processes that these settings would have us talk to."""
     found = []
     if not settings.model_is_rehearsal:
-        model = urlsplit(settings.openai_base_url)
-        found.append(Peer("OPENAI_BASE_URL", model.hostname or "", in_clear=model.scheme != "https"))
+        found.append(Peer("OPENAI_BASE_URL", urlsplit(settings.openai_base_url).hostname or ""))
     if secrets.anthropic_api_key is not None:
         found.append(Peer("ANTHROPIC_API_KEY", _ANTHROPIC))
     if secrets.stripe_secret_key is not None:
@@ -118,11 +115,6 @@ def check_peers(settings: Settings, secrets: Secrets, register: Register, on: da
                 f"{PREFIX}{peer.setting}: {place.reason}. Is it a machine of your own? Then set "
                 f"{PREFIX}OWN_HOSTS={peer.host}=COUNTRY. Is it somebody else's? Then tell your customers, before you "
                 "set it: aitelier subprocessors add"
-            )
-        if peer.in_clear and place.kind != "here":
-            raise NotRegisteredError(
-                f"{PREFIX}{peer.setting}: {peer.host} would be talked to in the clear. Give an address that begins "
-                "with https://"
             )
         found.append((peer, place))
     return tuple(found)

@@ -7,7 +7,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,6 +136,7 @@ class ClipShelf:
             NoVoiceError: A sentence can be said by no voice.
         """
         turn = asyncio.Semaphore(RENDERED_AT_ONCE)
+        sentences = self._now_bound_so(sentences)
 
         async def one(sentence: Sentence) -> None:
             async with turn:
@@ -145,7 +146,7 @@ class ClipShelf:
                     await self._audio(self._local, sentence)
                     self._wanted.add(sentence)
 
-        await asyncio.gather(*(one(sentence) for sentence in set(sentences)))
+        await asyncio.gather(*(one(sentence) for sentence in sentences))
 
     def on_shelf(self, sentence: Sentence) -> Clip | None:
         """The clip, if it can be had at once: in the better voice, else in the local one."""
@@ -167,7 +168,7 @@ class ClipShelf:
         Raises:
             NoVoiceError: The local voice cannot be reached.
         """
-        missing = [sentence for sentence in set(sentences) if self.on_shelf(sentence) is None]
+        missing = [sentence for sentence in self._now_bound_so(sentences) if self.on_shelf(sentence) is None]
         await asyncio.gather(*(self._audio(self._local, sentence) for sentence in missing))
         if self._better is not self._local:
             self._wanted.update(sentence for sentence in missing if self._better.may_say(sentence))
@@ -184,9 +185,18 @@ class ClipShelf:
         """Replace what only the local voice has said so far, for ever."""
         while True:
             for sentence in tuple(self._wanted):
-                if await self._has(self._better, sentence):
+                if not self._better.may_say(sentence) or await self._has(self._better, sentence):
                     self._wanted.discard(sentence)
             await asyncio.sleep(RETRY_SECONDS if self._wanted else 1.0)
+
+    def _now_bound_so(self, sentences: Iterable[Sentence]) -> set[Sentence]:
+        """These, of which nothing that still waits for the better voice goes by bounds of earlier any more."""
+        found = set(sentences)
+        bounds = {replace(sentence, bounds=ANYWHERE): sentence.bounds for sentence in found}
+        for waiting in tuple(self._wanted):
+            if bounds.get(replace(waiting, bounds=ANYWHERE), waiting.bounds) != waiting.bounds:
+                self._wanted.discard(waiting)
+        return found
 
     async def _has(self, speaker: Speaker, sentence: Sentence) -> bool:
         now = asyncio.get_running_loop().time()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from errno import EACCES
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -201,7 +202,7 @@ def _guard(reach: Reach) -> aiohttp.SocketFactoryType:
         family, kind, protocol, _, address = info
         verdict = may_connect(str(address[0]), reach)
         if isinstance(verdict, Deny):
-            raise OSError(f"the name leads to {address[0]}: {verdict.reason}")
+            raise PermissionError(EACCES, f"the name leads to {address[0]}: {verdict.reason}")
         return socket.socket(family, kind, protocol)
 
     return make
