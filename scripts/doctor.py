@@ -1,6 +1,7 @@
 """`aitelier doctor`: looks at everything that keeps calls from working, and says what to do."""
 
 import asyncio
+import contextlib
 import ipaddress
 import shutil
 import socket
@@ -8,7 +9,7 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -18,15 +19,19 @@ import typer
 from cryptography import x509
 from rich.console import Console
 
+from policies.residency import ANYWHERE
+from policies.subprocessors import Register
 from scripts.cli_run import run
-from scripts.cli_store import bucket_of
+from scripts.cli_store import CommandError, books_of, bucket_of
 from scripts.home import Home
+from scripts.registered import NotRegisteredError, check_peers, look_up, refused_projects
 from scripts.settings import Secrets, SettingError, Settings, read_settings
 from scripts.status import Status, read_status
 from scripts.values import is_loopback
 from sip.control import CONTROL_NAME, EdgeReport, request_report
 from sip.trunks import TRUNKS_NAME, BadTrunksError, read_trunks
 from store.blobs import BlobsAwayError
+from store.registers import load_register
 
 Verdict = Literal["ok", "warn", "fail"]
 _out = Console()
@@ -67,7 +72,7 @@ class Patient:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
-    """Check ports, NAT, certificates, trunks, model, objects, disk and clock. Exit status 1 when something fails."""
+    """Check ports, NAT, certificates, trunks, places, model, objects, disk and clock. Exit status 1 on a failure."""
     findings = run(examine())
     for finding in findings:
         if as_json:
@@ -99,6 +104,7 @@ async def examine() -> list[Finding]:
     findings += await check_nat(patient)
     findings += await check_certificate(patient)
     findings += await check_trunks(patient)
+    findings += await check_places(patient)
     findings += await check_model(patient)
     findings += await check_objects(patient)
     findings += await check_disk(patient)
@@ -249,25 +255,51 @@ async def check_trunks(patient: Patient) -> list[Finding]:
     return findings
 
 
+async def check_places(patient: Patient) -> list[Finding]:
+    """Whether everybody whom the settings name may get data, and whose not."""
+    settings, secrets = patient.settings, patient.secrets
+    try:
+        async with books_of(None) as books:
+            registered = await look_up(books.database, settings, secrets)
+            without = await refused_projects(books.database, registered.model) if registered.model else ()
+    except NotRegisteredError as error:
+        return [Finding("places", "fail", error.problem, error.remedy)]
+    except CommandError:  # no server: what was added to the register cannot be seen
+        try:
+            check_peers(settings, secrets, await _register(patient), _today())
+        except NotRegisteredError as error:
+            return [Finding("places", "warn", error.problem, error.remedy)]
+        return [Finding("places", "ok", "nobody unknown is named; projects are held against it once a server runs")]
+    if without:
+        found = f"callers of {', '.join(without[:3])} hear the fallback: its data may not go to the model"
+        return [Finding("places", "warn", found, "See: aitelier residency show")]
+    return [Finding("places", "ok", "everybody who is named may get every project's data")]
+
+
+async def _register(patient: Patient) -> Register:
+    """As the server knows it; without one, its beginning."""
+    with contextlib.suppress(CommandError):
+        async with books_of(None) as books:
+            return await load_register(books.database, own_hosts=patient.settings.own_hosts)
+    return Register(own_hosts=patient.settings.own_hosts)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 async def check_model(patient: Patient) -> list[Finding]:
     """Whether the model's server can be reached and takes the key."""
-    settings, key = patient.settings, patient.secrets.openai_api_key
+    settings = patient.settings
     if settings.model_is_rehearsal:
         remedy = "Set AITELIER_OPENAI_API_KEY for conversations"
         return [Finding("model", "ok", "the local rehearsal model, which only knows a few words", remedy)]
-    import aiohttp  # noqa: PLC0415  # the doctor starts faster without it
-
     where = urlsplit(settings.openai_base_url).hostname
-    headers = {"Authorization": f"Bearer {key.reveal()}"} if key is not None else {}
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE_S), trust_env=True) as session,
-            session.get(f"{settings.openai_base_url}/models/{settings.openai_model}", headers=headers) as answer,
-        ):
-            status = answer.status
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        remedy = "Check this machine's way to the Internet, its proxy, and AITELIER_OPENAI_BASE_URL"
-        return [Finding("model", "fail", f"{where} cannot be reached ({type(error).__name__})", remedy)]
+        status = await _ask_model(patient)
+    except OSError as error:
+        remedy = "Look at `places` above, this machine's way to the Internet, its proxy, and AITELIER_OPENAI_BASE_URL"
+        return [Finding("model", "fail", f"{where} cannot be reached ({error})", remedy)]
     if status in {401, 403}:
         return [Finding("model", "fail", f"{where} refuses the key ({status})", "Check AITELIER_OPENAI_API_KEY")]
     if status == 404:
@@ -295,6 +327,25 @@ async def check_objects(patient: Patient) -> list[Finding]:
         remedy = "Check AITELIER_S3_ENDPOINT, and this machine's way there"
         return [Finding("objects", "fail", f"{where} does not answer within {_BUCKET_S:g} s", remedy)]
     return [Finding("objects", "ok", f"{where} keeps recordings, and is closed to strangers")]
+
+
+async def _ask_model(patient: Patient) -> int:
+    """Status of the answer. Raises `OSError`."""
+    import aiohttp  # noqa: PLC0415  # the doctor starts faster without it
+
+    from voice.desk.outgoing import EgressRefusedError, Outgoing  # noqa: PLC0415  # see above
+
+    settings, key = patient.settings, patient.secrets.openai_api_key
+    headers = {"Authorization": f"Bearer {key.reveal()}"} if key is not None else {}
+    address = f"{settings.openai_base_url}/models/{settings.openai_model}"
+    try:
+        async with Outgoing(await _register(patient)) as outgoing:
+            with outgoing.on_behalf_of(ANYWHERE):  # it carries nobody's content
+                return (await outgoing.request("GET", address, headers=headers, seconds=_PATIENCE_S)).status
+    except EgressRefusedError as refusal:
+        raise OSError(refusal.reason) from refusal
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise OSError(type(error).__name__) from error
 
 
 async def check_disk(patient: Patient) -> list[Finding]:

@@ -19,7 +19,7 @@ from policies.residency import Bounds, may_receive
 from policies.subprocessors import Place, Register
 from policies.verdict import Deny
 from scripts.settings import PREFIX, Secrets, Settings
-from store import tenants
+from store import projects, tenants
 from store.bounds import strictest
 from store.engine import Database, StoreAwayError
 from store.registers import load_register
@@ -27,11 +27,17 @@ from store.transfers import Purpose
 
 _ANTHROPIC: Final = "api.anthropic.com"
 _STRIPE: Final = "api.stripe.com"
+MODEL: Final = "OPENAI_BASE_URL"
 LOOK_EVERY_S: Final = 60.0
 
 
 class NotRegisteredError(Exception):
     """A setting that must not be used as things are. Names it and says what to do."""
+
+    def __init__(self, setting: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{PREFIX}{setting}: {problem}. {remedy}")
+        self.problem = f"{PREFIX}{setting}: {problem}"
+        self.remedy = remedy
 
 
 class Knowing(Protocol):
@@ -62,13 +68,15 @@ class Registered:
     """Other machines that keep everything: database, objects, and mail."""
     hosts: Mapping[Purpose, str]
     """The same for what calls leave, by what it is."""
+    model: Place | None
+    """None: the rehearsal."""
 
 
 def peers_of(settings: Settings, secrets: Secrets) -> tuple[Peer, ...]:
     """Every host but this machine's own processes that these settings would have us talk to."""
     found = []
     if not settings.model_is_rehearsal:
-        found.append(Peer("OPENAI_BASE_URL", urlsplit(settings.openai_base_url).hostname or ""))
+        found.append(Peer(MODEL, urlsplit(settings.openai_base_url).hostname or ""))
     if secrets.anthropic_api_key is not None:
         found.append(Peer("ANTHROPIC_API_KEY", _ANTHROPIC))
     if secrets.stripe_secret_key is not None:
@@ -112,9 +120,10 @@ def check_peers(settings: Settings, secrets: Secrets, register: Register, on: da
         place = (register.keeper_of if peer.infrastructure else register.place_of)(peer.host, on)
         if isinstance(place, Deny):
             raise NotRegisteredError(
-                f"{PREFIX}{peer.setting}: {place.reason}. Is it a machine of your own? Then set "
-                f"{PREFIX}OWN_HOSTS={peer.host}=COUNTRY. Is it somebody else's? Then tell your customers, before you "
-                "set it: aitelier subprocessors add"
+                peer.setting,
+                place.reason,
+                f"Is it a machine of your own? Then set {PREFIX}OWN_HOSTS={peer.host}=COUNTRY. Is it somebody else's? "
+                "Then tell your customers, before you set it: aitelier subprocessors add",
             )
         found.append((peer, place))
     return tuple(found)
@@ -128,10 +137,12 @@ async def look_up(database: Database, settings: Settings, secrets: Secrets) -> R
         StoreAwayError: The database is away.
     """
     register = await load_register(database, own_hosts=settings.own_hosts)
-    keeping = _keeping(settings, secrets, register)
+    found = check_peers(settings, secrets, register, datetime.now(UTC).date())
+    keeping = _keeping(found)
     await _check_projects(database, keeping)
     hosts = {peer.keeps: peer.host for peer, _ in keeping if peer.keeps is not None}
-    return Registered(register, tuple(place for _, place in keeping), hosts)
+    model = next((place for peer, place in found if peer.setting == MODEL), None)
+    return Registered(register, tuple(place for _, place in keeping), hosts, model)
 
 
 async def keep_register(database: Database, settings: Settings, *knowing: Knowing) -> None:
@@ -147,11 +158,10 @@ async def keep_register(database: Database, settings: Settings, *knowing: Knowin
 async def places_that_keep(database: Database, settings: Settings, secrets: Secrets) -> tuple[Place, ...]:
     """Other machines that keep everything, with no project held against them yet. Raises as `look_up` does."""
     register = await load_register(database, own_hosts=settings.own_hosts)
-    return tuple(place for _, place in _keeping(settings, secrets, register))
+    return tuple(place for _, place in _keeping(check_peers(settings, secrets, register, datetime.now(UTC).date())))
 
 
-def _keeping(settings: Settings, secrets: Secrets, register: Register) -> list[tuple[Peer, Place]]:
-    found = check_peers(settings, secrets, register, datetime.now(UTC).date())
+def _keeping(found: Sequence[tuple[Peer, Place]]) -> list[tuple[Peer, Place]]:
     return [(peer, place) for peer, place in found if peer.infrastructure and place.kind != "here"]
 
 
@@ -167,8 +177,23 @@ async def _check_projects(database: Database, keeping: Sequence[tuple[Peer, Plac
             verdict = may_receive(place, bounds)
             if isinstance(verdict, Deny):
                 raise NotRegisteredError(
-                    f"{PREFIX}{peer.setting}: {verdict.reason}, and the tenant {tenant.name} has a project whose data "
-                    f"may not go there. If it is a machine of your own, set {PREFIX}OWN_HOSTS={peer.host}=COUNTRY. "
-                    "Or use another one, or start with the old one and change the project: aitelier residency, "
-                    "aitelier hipaa"
+                    peer.setting,
+                    f"{verdict.reason}, and the tenant {tenant.name} has a project whose data may not go there",
+                    f"If it is a machine of your own, set {PREFIX}OWN_HOSTS={peer.host}=COUNTRY. Or use another one, "
+                    "or start with the old one and change the project: aitelier residency, aitelier hipaa",
                 )
+
+
+async def refused_projects(database: Database, place: Place) -> tuple[str, ...]:
+    """Names of the projects whose data may not go to this place. Raises `StoreAwayError`."""
+    async with database.platform() as platform:
+        everyone = await tenants.all_tenants(platform)
+    found = []
+    for tenant in everyone:
+        async with database.tenant(tenant.id) as store:
+            found += [
+                f"{tenant.name}: {project.name}"
+                for project in await projects.all_projects(store)
+                if isinstance(may_receive(place, project.bounds), Deny)
+            ]
+    return tuple(found)

@@ -70,6 +70,76 @@ def test_the_environment_is_read_in_one_file(path: Path) -> None:
             assert node.attr not in {"environ", "environb", "getenv", "getenvb", "putenv"}
 
 
+WAYS_OUT = {
+    "voice/desk/outgoing.py": "is the way out: by the register, within a project's bounds, counted",
+    "voice/desk/tokens.py": "gives an SDK that way as its transport",
+    "voice/call/consent_ear.py": "asks the ear on this machine",
+    "voice/call/model_connection.py": "goes to the server that the desk has just been given a token by",
+    "store/blobs_s3.py": "keeps sealed objects where the operator says; looked at before the first call",
+    "scripts/mailer.py": "hands mail to the operator's own server; looked at before the first job",
+    "scripts/benchmarks/peer.py": "compares another program with ours, on this machine",
+}
+"""Files that can make a connection over HTTP, WebSocket or SMTP, and why they may."""
+CLIENTS = {"httpx", "httpx2", "requests", "urllib3", "pycurl", "smtplib", "aiosmtplib", "ftplib", "minio", "boto3"}
+CLIENTS |= {
+    "anthropic",
+    "stripe",
+    "grpc",
+    "http.client",
+    "urllib.request",
+    "websockets.asyncio.client",
+    "xmlrpc.client",
+}
+MAKERS = {"ClientSession", "TCPConnector", "AsyncOpenAI", "OpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "urlopen"}
+
+
+def clients_of(tree: ast.AST) -> set[str]:
+    """What a file could talk to the outside with."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            names |= {alias.name for alias in node.names if alias.name in MAKERS}
+        elif isinstance(node, ast.Attribute) and node.attr in MAKERS:
+            names.add(node.attr)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in {"aiohttp.request", "websockets.connect"}:
+            names.add(ast.unparse(node))
+    wholes = {name for name in names if any(name == one or name.startswith(f"{one}.") for one in CLIENTS)}
+    return wholes | (names & (MAKERS | {"aiohttp.request", "websockets.connect"}))
+
+
+def test_there_is_one_way_out() -> None:
+    """Nobody opens a client of their own: what leaves goes through the register, or is named here with a reason."""
+    found = {name for path, name in zip(FILES, NAMES, strict=True) if clients_of(ast.parse(path.read_text("utf-8")))}
+    assert found == set(WAYS_OUT)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import requests",
+        "from http import client",
+        "import http.client",
+        "from urllib.request import urlopen",
+        "import urllib.request as web",
+        "import aiohttp; aiohttp.ClientSession()",
+        "from aiohttp import ClientSession as Session",
+        "import aiohttp; aiohttp.request('GET', url)",
+        "import openai; openai.AsyncOpenAI()",
+        "from openai import OpenAI",
+        "from websockets.asyncio.client import connect",
+        "import websockets; websockets.connect(url)",
+        "import anthropic",
+        "from minio import Minio",
+    ],
+)
+def test_a_client_of_ones_own_is_seen(line: str) -> None:
+    """Each way around is recognised, however it is imported."""
+    assert clients_of(ast.parse(line))
+
+
 def test_every_package_of_the_rooms_is_shipped() -> None:
     """A folder with Python in it is listed in pyproject.toml, so that an installed server has it."""
     import tomllib  # noqa: PLC0415  # only this test reads it
