@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from voice.desk.link import Link
-from voice.waist.messages import LiveCall, LiveTurn, TurnsListed
+from voice.waist.messages import LiveCall, LiveTurn
 
 PLANNED = "planned"
 """State of a call of which nothing has been heard since its plan was granted."""
@@ -57,6 +57,13 @@ class LiveSession:
     since_unix: float = field(default_factory=time.time)
     turns: deque[LiveTurn] = field(default_factory=lambda: deque(maxlen=TURNS_KEPT))
     turns_heard: int = 0
+    reading_noted: bool = False
+    """The log knows that an operator reads along, or need not."""
+
+    def turns_since(self, after: int) -> tuple[LiveTurn, ...]:
+        """What has been said since the turn of this number, as far as it is still remembered."""
+        first_kept = self.turns_heard - len(self.turns)
+        return tuple(self.turns)[max(0, after - first_kept) :]
 
     def summary(self) -> LiveCall:
         """As operators see it: no word of what was said."""
@@ -86,14 +93,9 @@ class LiveCalls:
         """The call, whoever has it."""
         return self._sessions.get(session_id)
 
-    def turns_of(self, sip_call_id: str, after: int) -> TurnsListed:
-        """What has been said in a call since its turn of this number, as far as it is still remembered."""
-        session = next((s for s in self._sessions.values() if sip_call_id and s.sip_call_id == sip_call_id), None)
-        if session is None:
-            return TurnsListed(session_id=None, turns=())
-        first_kept = session.turns_heard - len(session.turns)
-        turns = tuple(session.turns)[max(0, after - first_kept) :]
-        return TurnsListed(session_id=session.session_id, turns=turns)
+    def of_line(self, sip_call_id: str) -> LiveSession | None:
+        """The call of this Call-ID."""
+        return next((one for one in self._sessions.values() if sip_call_id and one.sip_call_id == sip_call_id), None)
 
     def remove(self, session_id: str) -> LiveSession | None:
         """The call is over."""

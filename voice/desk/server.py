@@ -21,6 +21,7 @@ from voice.desk.ingest import Ingestion, LostCall
 from voice.desk.link import Link, MessageRefusedError
 from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession
 from voice.desk.plans import Planner
+from voice.desk.reading import read_along
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import listen, peer_process
 from voice.desk.spool import Spool
@@ -300,7 +301,8 @@ class Desk:
             case ProblemsRequested():
                 return ProblemsListed(problems=await self._problems())
             case TurnsRequested(sip_call_id=sip_call_id, after=after):
-                return self.live.turns_of(sip_call_id, after)
+                session = self.live.of_line(sip_call_id)
+                return await read_along(self._database, self._planner.bounds, session, after)
             case ClipsWanted(tenant_id=tenant_id):
                 return await self._prepare(tenant_id)
             case TrunksRequested():
