@@ -298,7 +298,7 @@ async def check_model(patient: Patient) -> list[Finding]:
     try:
         status = await _ask_model(patient)
     except OSError as error:
-        remedy = "Look at `places` above, this machine's way to the Internet, its proxy, and AITELIER_OPENAI_BASE_URL"
+        remedy = "Look at `places` above, this machine's way to the Internet, and AITELIER_OPENAI_BASE_URL"
         return [Finding("model", "fail", f"{where} cannot be reached ({error})", remedy)]
     if status in {401, 403}:
         return [Finding("model", "fail", f"{where} refuses the key ({status})", "Check AITELIER_OPENAI_API_KEY")]

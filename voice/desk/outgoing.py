@@ -2,8 +2,8 @@
 
 Every request says on whose behalf it is made (`on_behalf_of`); one that does not, or goes to a host that nobody has
 named, is refused before a connection is opened. The connection itself is looked at again, by its address, so that a
-name in the DNS cannot lead it elsewhere. Certificates are verified, and redirects not followed. A proxy that this
-machine has to use (`HTTPS_PROXY`) passes on what it cannot read. SDKs get it as their transport.
+name in the DNS cannot lead it elsewhere. Certificates are verified, redirects not followed, and nothing of the
+environment, such as a proxy, changes the way. SDKs get it as their transport.
 """
 
 import socket
@@ -17,7 +17,6 @@ from errno import EACCES
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -130,12 +129,10 @@ class Outgoing:
             raise EgressRefusedError("nobodys", "nobody said on whose behalf this request is made")
         bounds, traffic = behalf
         place = self.check(url, bounds)
-        proxy = None if place.kind == "here" else _proxy_for(url)
         traffic.sent_bytes += len(body)  # also when nobody answers
-        async with self._session("own" if proxy else _REACHES[place.kind]).request(
+        async with self._session(_REACHES[place.kind]).request(
             method,
             url,
-            proxy=proxy,
             headers=headers,
             data=body or None,
             allow_redirects=False,
@@ -209,12 +206,6 @@ def _guard(reach: Reach) -> aiohttp.SocketFactoryType:
         return socket.socket(family, kind, protocol)
 
     return make
-
-
-def _proxy_for(url: str) -> str | None:
-    """The machine's, which is a machine of the operator's own."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _length(headers: Iterable[tuple[str, str]]) -> int:

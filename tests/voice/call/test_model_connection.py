@@ -82,6 +82,38 @@ async def test_congested_socket_drops_frames_and_memory_stays_bounded() -> None:
         connection.abort()
 
 
+async def test_what_is_counted_is_what_the_server_gets() -> None:
+    """Every message of both ways, by its length, so that a call's report of what left is true."""
+    got: list[int] = []
+    done = asyncio.Event()
+    hello = '{"type":"session.updated","session":{}}'
+
+    async def count(socket: ServerConnection) -> None:
+        got.append(len(await socket.recv()))
+        await socket.send(hello)
+        got.extend([len(message) async for message in socket])
+        done.set()
+
+    traffic = Traffic()
+    async with server(count) as port, asyncio.timeout(5):
+        connection = await ModelConnection.open(
+            url=f"ws://localhost:{port}/v1/realtime",
+            model="gpt-realtime",
+            token="t",
+            tls=None,
+            session=SESSION,
+            traffic=traffic,
+        )
+        for _ in range(50):
+            connection.append(bytes(320))
+        connection.send({"type": "response.create"})
+        await connection.close()
+        await done.wait()
+    assert len(got) == 52
+    assert traffic.sent_bytes == sum(got)
+    assert traffic.received_bytes == len(hello)
+
+
 async def test_refusal_carries_the_servers_code() -> None:
     """An error in place of a session, a close, and a port with nobody behind it are told apart."""
 
