@@ -1,12 +1,15 @@
 """The register of this server, notices to customers, and the bounds of projects."""
 
+import ast
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
 from policies.audit_tags import OPERATOR, Tag
+from policies.hipaa import FORCED, Handling
 from policies.residency import Bounds
 from policies.subprocessors import NOTICE_DAYS, Data, Place, Subprocessor
 from policies.verdict import Deny
@@ -20,7 +23,9 @@ from store.outbox import find_mail
 from store.registers import RegisterRefusedError
 from store.scope import TenantStore
 from store.tables.registers import MailTable
-from tests.database import Shop
+from tests.database import Shop, add_receptionist
+
+ROOT = Path(__file__).parents[2]
 
 TODAY = date(2026, 11, 25)
 VOICES = Subprocessor(
@@ -184,3 +189,34 @@ async def test_a_server_that_cannot_keep_to_it_says_so(database: Database, baker
             await bounds.set_hipaa(store, bakery.project_id, on=True, kept_at=[bucket, theirs], actor=OPERATOR)
         assert await bounds.bounds_of(store, bakery.project_id) == Bounds()
         assert await entries(store, tag=Tag.RESIDENCY_CHANGED) == ()
+
+
+async def test_health_care_forces_how_members_sign_in(database: Database, bakery: Shop, florist: Shop) -> None:
+    """With one project for health care every member of the tenant is asked for more; of other tenants nobody is."""
+    async with database.tenant(bakery.tenant_id) as store:
+        other = await add_receptionist(store, "Kiosk", "+493023125077")
+        assert await bounds.handling_of_members(store) == Handling()
+        await bounds.set_hipaa(store, bakery.project_id, on=True, kept_at=(), actor=OPERATOR)
+        assert await bounds.handling_of(store, bakery.project_id) == FORCED
+        assert await bounds.handling_of(store, other.project_id) == Handling()
+        found = await bounds.handling_of_members(store)
+    assert (found.mfa_for_all, found.idle_minutes) == (True, 15)
+    async with database.tenant(florist.tenant_id) as store:
+        assert await bounds.handling_of_members(store) == Handling()
+
+
+def test_no_other_way_to_a_project_s_handling() -> None:
+    """The switch is written in one file, and what it forces is made in one other: nobody can leave something out."""
+    made, written = set(), set()
+    for room in ("policies", "store", "voice", "admin", "scripts"):
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.Call):
+                    continue
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if called == "Handling":
+                    made.add(str(file.relative_to(ROOT)))
+                if called in {"values", "ProjectTable"} and {"hipaa", "residency"} & {key.arg for key in node.keywords}:
+                    written.add(str(file.relative_to(ROOT)))
+    assert made == {"policies/hipaa.py"}
+    assert written == {"store/bounds.py"}
