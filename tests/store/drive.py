@@ -449,6 +449,7 @@ _BY_NAME: dict[str, Maker] = {
     "kept_at": lambda _: [Place("127.0.0.1", "here")],
     "language": lambda _: "de",
     "networks": lambda _: ["192.0.2.0/24"],
+    "stamper": lambda _: None,
     "now": lambda _: datetime.now(UTC),
     "number": lambda draw: PhoneNumber(draw.number, "DE", toll_free=False),
     "objects": lambda draw: {"session": str(draw.id("session_id"))},

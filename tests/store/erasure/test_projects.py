@@ -59,7 +59,9 @@ async def test_a_project_goes_and_what_is_paid_for_stays(
         "public.project_deletions",
         "public.erasure_ledger",
     }
-    assert where(all_seeing, bakery.scenario_id) == set()
+    assert where(all_seeing, bakery.scenario_id) == {"public.audit_leaves"}, (
+        "who made and published it, for seven years"
+    )
     assert where(all_seeing, bakery.called) == set()
     for call in calls:
         assert where(all_seeing, call.id) == {"public.consent_proofs"}
