@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import structlog
 from sqlmodel import col, delete, select, update
@@ -116,6 +117,8 @@ class KeyRing:
         self._old_root = None if old_master_key is None else _root_sealer(old_master_key)
         self._known: dict[tuple[UUID, Purpose], tuple[float, tuple[TenantKey, ...]]] = {}
         """By tenant and purpose: until when (monotonic seconds) they may be used, and what `_look` has found."""
+        self._young: WeakKeyDictionary[TenantStore, dict[Purpose, tuple[TenantKey, ...]]] = WeakKeyDictionary()
+        """The same for one transaction, of keys so new that they may still be rolled back with what makes them."""
         self._seals: defaultdict[tuple[UUID, Purpose], Counter[bytes]] = defaultdict(Counter)
         """Made since they were last written down, by id of the key. A killed process forgets its last minute."""
 
@@ -142,6 +145,7 @@ class KeyRing:
             key = os.urandom(32)
         row = {"purpose": purpose.value, "key_id": number, "state": "primary", **self._wrapped(store, purpose, key)}
         await store.put(TenantKeyTable, [row])
+        self._young.pop(store, None)
         return number
 
     def _wrapped(self, store: TenantStore, purpose: Purpose, key: bytes) -> dict[str, bytes]:
@@ -293,7 +297,7 @@ class KeyRing:
         """All that open, the one in use first; as they were at most a minute ago."""
         until, keys = self._known.get((store.tenant_id, purpose), (0.0, ()))
         if time.monotonic() > until:
-            keys = await self._look(store, purpose)
+            keys = self._young.get(store, {}).get(purpose) or await self._look(store, purpose)
         if not keys:
             raise KeyShreddedError("the tenant has no keys")
         return keys
@@ -311,11 +315,11 @@ class KeyRing:
         now = datetime.now(UTC)
         published = [key for key in newest_first if key.created_at <= now - PUBLISHED]
         keys = (*published, *reversed(newest_first[: len(newest_first) - len(published)]))
-        # A key as young as that may still be rolled back with the transaction that makes it.
         if newest_first and newest_first[0].created_at <= now - _REMEMBERED:
             self._known[store.tenant_id, purpose] = (time.monotonic() + _REMEMBERED.total_seconds(), keys)
         else:
             self._known.pop((store.tenant_id, purpose), None)
+            self._young.setdefault(store, {})[purpose] = keys
         return keys
 
     def _open(self, store: TenantStore, row: TenantKeyTable) -> bytes:
