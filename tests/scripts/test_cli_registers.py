@@ -3,20 +3,26 @@
 import asyncio
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from policies.audit_tags import Tag
+from policies.subprocessors import Register
 from scripts.cli import app
 from scripts.cli_store import CommandError
 from scripts.master_key import master_key_of
 from store.audit.log import entries
+from store.blobs import FolderBlobs
 from store.engine import Database
 from store.settings import StoreSettings
+from store.transfers import write_transfers
 from tests.database import Shop, make_shop
 from tests.scripts.conftest import Server
+from tests.store.erasure.world import make_call
+from voice.desk.transfers import TransferReports
 
 VOICES = ("--name", "Voices GmbH", "--purpose", "voices", "--data", "words", "--country", "de", "--host", "v.example")
 
@@ -105,3 +111,42 @@ def test_where_a_project_s_data_may_go(server: Server, shop: Shop) -> None:
     for command in (("residency", "set", "Bakery", "eu_only"), ("hipaa", "set", "Bakery", "on")):
         reason = _refused(server, *command, *bakery[1:], **unnamed)
         assert "keeps its data at mail.example" in reason
+
+
+def test_what_left_the_eu_is_shown_with_the_call(server: Server, shop: Shop) -> None:
+    """To whom, where, what and how much; what nobody knows the country of counts as outside, and says what to set."""
+
+    async def make() -> str:
+        database = await _open(server)
+        call = await make_call(database, FolderBlobs(server.home / "blobs"), shop, datetime.now(UTC))
+        exchanged = {"api.openai.com": (123_456, 9)}
+        reports = TransferReports(Register(own_hosts={"s3.example": "DE"}), {"recording": "s3.example", "books": "db"})
+        async with database.tenant(shop.tenant_id) as store:
+            await write_transfers(store, call.id, reports.report(exchanged, recording_bytes=77, journal_bytes=88))
+        await database.close()
+        return str(call.id)
+
+    call = asyncio.run(make())
+    said = _said(server, "sessions", "show", call)
+    outside, inside = said.split("What left the EU", 1)[1].split("What left this machine, and stayed in the EU", 1)
+    assert "OpenAI OpCo, LLC api.openai.com US sound of the call, what was said, as text," in outside
+    assert "123,456" in outside
+    assert "no known country: set AITELIER_OWN_HOSTS" in outside
+    assert "the operator s3.example DE" in inside
+    found = json.loads(_said(server, "sessions", "show", call, "--json"))["transfers"]
+    assert {one["host"]: one["in_eu"] for one in found} == {"api.openai.com": False, "db": False, "s3.example": True}
+
+
+def test_the_doctor_says_whose_callers_hear_no_agent(server: Server, shop: Shop) -> None:
+    """A project that the model must not hear of is named, with the command that tells more."""
+    _said(server, "residency", "set", "Bakery", "eu_only", "--tenant", "Bakery")
+    findings = [json.loads(line) for line in _run(server, "doctor", "--json").stdout.splitlines()]
+    (places,) = [one for one in findings if one["what"] == "places"]
+    assert places["verdict"] == "warn"
+    assert "Bakery: Bakery" in places["found"]
+    assert "aitelier residency show" in places["remedy"]
+    _said(server, "residency", "set", "Bakery", "anywhere", "--tenant", "Bakery")
+    stranger = _run(server, "doctor", "--json", AITELIER_OPENAI_BASE_URL="https://llm.example/v1").stdout
+    (places,) = [one for one in map(json.loads, stranger.splitlines()) if one["what"] == "places"]
+    assert places["verdict"] == "fail"
+    assert "AITELIER_OWN_HOSTS=llm.example=COUNTRY" in places["remedy"]
