@@ -136,8 +136,9 @@ def _everything(settings: StoreSettings, home: Path) -> dict[str, list[tuple[obj
         tables = connection.execute(
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'keys')"
         ).fetchall()
+        # But for the counters of what keys have made, which each process writes down now and then.
         return {
-            table: sorted(connection.execute(f"SELECT t::text FROM {table} t").fetchall())  # noqa: S608
+            table: sorted(connection.execute(f"SELECT (to_jsonb(t) - 'seals')::text FROM {table} t").fetchall())  # noqa: S608
             for (table,) in tables
         }
 
