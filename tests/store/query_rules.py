@@ -20,7 +20,9 @@ WALLS = {
     "store/scope.py": "is the one way to a tenant's rows",
     "store/roles.py": "says how each role connects",
     "store/migrate.py": "makes the schema, as its owner",
+    "store/loading.py": "fills an empty database from a backup, as its owner",
     "store/postgres.py": "runs the embedded server",
+    "store/snapshot.py": "copies every table for a backup, in a role that reads all and writes none",
     "store/worker.py": "waits for jobs on a connection of the jobs' role, which sees no tenant's table",
 }
 """Files that may touch sessions and connections, and why."""
