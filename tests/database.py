@@ -80,7 +80,9 @@ def fresh_database(home: Path) -> Iterator[str]:
     """The name of a migrated, empty database on the server of this home."""
     name = f"test_{next(_names)}"
     with psycopg.connect(address(home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres.DATABASE} OWNER {postgres.OWNER}")
+        connection.execute(
+            f"CREATE DATABASE {name} TEMPLATE {postgres.DATABASE} OWNER {postgres.OWNER} STRATEGY FILE_COPY"
+        )
         try:
             yield name
         finally:
