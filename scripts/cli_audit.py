@@ -10,13 +10,13 @@ from typing import Annotated, Final
 import msgspec
 import typer
 from cryptography.x509 import Certificate, load_pem_x509_certificates
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from policies.audit_tags import OPERATOR
 from scripts.cli_run import run
 from scripts.cli_store import CommandError, open_books
+from scripts.console import console
 from scripts.settings import Settings
 from store.audit import anchors, checkpoints, log
 from store.audit.anchors import Anchored, Kind
@@ -28,7 +28,7 @@ from store.audit.verify import verify as verify_lines
 from store.house import HOUSE
 
 app = typer.Typer(help="What was done with privilege: shown, exported, proven.", no_args_is_help=True)
-_out = Console()
+_out = console()
 
 _PLACES: Final[Mapping[Kind, tuple[str, str]]] = {
     "mail": ("mail to the owner", "sent once a week to whoever has an address: aitelier dsar contact ADDRESS"),

@@ -13,7 +13,6 @@ from typing import Annotated, Final, Self
 
 import pyrage
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -21,6 +20,7 @@ from policies.audit_tags import OPERATOR
 from policies.retention import BACKUP_DAYS
 from scripts.cli_run import run
 from scripts.cli_store import CommandError, open_books, store_settings
+from scripts.console import console
 from scripts.home import Home
 from scripts.master_key import NAME, with_master_key
 from scripts.settings import Secrets, Settings, read_settings
@@ -47,8 +47,8 @@ from store.settings import StoreSettings
 from store.snapshot import SnapshotError
 
 app = typer.Typer(help="Copies of everything, sealed for a key that is not on the machine.", no_args_is_help=True)
-_out = Console()
-_shown = Console(stderr=True)
+_out = console()
+_shown = console(stderr=True)
 
 _TROUBLES: Final = (
     BackupError, BlobsAwayError, DatabaseTakenError, MigrationError, PartError, PostgresSetupError, RestoreError,

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from scripts.cli_run import run
 from scripts.cli_store import CommandError
+from scripts.console import console
 from scripts.home import Home
 from scripts.operators import DeskAwayError, ask
 from scripts.phone.conversation import CallResult, Show, Speak, Step, place_call
@@ -22,7 +22,7 @@ from voice.rehearsal.audio import FORMATS
 from voice.rehearsal.mouth import Mouth
 from voice.waist.messages import TurnsListed, TurnsRequested
 
-_out = Console()
+_out = console()
 _LOOK_EVERY_S = 0.4
 _COLOURS = {
     "caller": "bold cyan",

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -18,6 +17,7 @@ from policies.dsar import Outcome, Wish
 from scripts.cli_intake import app as intake_app
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from store import projects
 from store.dsar import cases, contacts
 from store.dsar.cases import Case, NoCaseError
@@ -34,7 +34,7 @@ from store.scope import TenantStore
 
 app = typer.Typer(help="Requests of callers about their data.", no_args_is_help=True)
 app.add_typer(intake_app, name="intake")
-_out = Console()
+_out = console()
 
 Tenant = Annotated[str | None, typer.Option(help="Name or id; needed when there are several.")]
 ProjectName = Annotated[str | None, typer.Option("--project", help="Only this project, by name or id.")]

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Column, Table
@@ -20,6 +19,7 @@ from policies.erasure import Reason
 from policies.retention import GRACE_DAYS, WIPE_DAYS, Wishes, cap_on_recordings
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from store import projects
 from store.audit.notes import NoteError, VerifierKey
 from store.erasure import expiry, holds, sessions
@@ -36,7 +36,7 @@ retention_app = typer.Typer(help="How long recordings and transcripts are kept."
 holds_app = typer.Typer(help="Legal holds: what may not be erased for now.", no_args_is_help=True)
 receipts_app = typer.Typer(help="Receipts of what was erased.", no_args_is_help=True)
 projects_app = typer.Typer(help="Projects: one receptionist each.", no_args_is_help=True)
-_out = Console()
+_out = console()
 
 Tenant = Annotated[str | None, typer.Option(help="Name or id; needed when there are several.")]
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="Name or id.")]

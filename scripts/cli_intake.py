@@ -7,7 +7,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from policies.audit_tags import OPERATOR
@@ -15,6 +14,7 @@ from policies.dsar import CODE_LIFE, CODES_PER_NUMBER_AND_DAY, Wish
 from policies.dsar_words import code_sentence
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from store.dsar import intake
 from store.dsar.contacts import BadAddressError
 from store.dsar.intake import Answer, CodeRefusedError, Intake, NewCode, NoIntakeError
@@ -23,7 +23,7 @@ from store.house import open_house
 from store.scope import TenantStore
 
 app = typer.Typer(help="Requests of callers who do not know whom they called.", no_args_is_help=True)
-_out = Console()
+_out = console()
 
 RequestId = Annotated[UUID, typer.Argument(metavar="REQUEST", help="As `aitelier dsar intake list` shows it.")]
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
@@ -18,6 +17,7 @@ from policies.audit_tags import OPERATOR
 from policies.secret import Secret
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from store import key_rotation, reencryption, secrets_vault
 from store.house import HOUSE
 from store.jobs import defer
@@ -27,7 +27,7 @@ from store.secrets_vault import KnownSecret, SecretRefusedError
 
 keys_app = typer.Typer(help="Keys: how old they are, and new ones.", no_args_is_help=True)
 secrets_app = typer.Typer(help="Secrets that a tenant has given us to use; never shown.", no_args_is_help=True)
-_out = Console()
+_out = console()
 
 _HOUSE_NAME = "the server itself"
 _TEXT_IS_SHORT = 64 << 10

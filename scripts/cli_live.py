@@ -7,11 +7,11 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from scripts.cli_run import run
 from scripts.cli_store import CommandError
+from scripts.console import console
 from scripts.home import Home
 from scripts.operators import ask
 from scripts.settings import read_settings
@@ -27,7 +27,7 @@ from voice.waist.messages import (
 )
 
 app = typer.Typer(help="Calls that are up now.")
-_out = Console()
+_out = console()
 _TRANSFER_S = 45.0
 """The desk waits 40 s for the other telephone."""
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -16,6 +15,7 @@ from policies.verdict import Deny
 from scripts.cli_run import run
 from scripts.cli_setup import have_sentences_rendered
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from scripts.register_list import as_json as published
 from scripts.registered import NotRegisteredError, places_that_keep
 from scripts.settings import read_settings
@@ -28,7 +28,7 @@ from store.scope import TenantStore
 subprocessors_app = typer.Typer(help="Who else gets data of calls: the register.", no_args_is_help=True)
 residency_app = typer.Typer(help="Where the data of each project may go.", no_args_is_help=True)
 hipaa_app = typer.Typer(help="Projects for health care, with all that this forces.", no_args_is_help=True)
-_out = Console()
+_out = console()
 _T = TypeVar("_T")
 
 Tenant = Annotated[str | None, typer.Option(help="Name or id; needed when there are several.")]

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -20,6 +19,7 @@ from policies.audit_tags import OPERATOR, Tag
 from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from store import recordings, sessions
 from store.audit.log import record
 from store.blobs import BlobMissingError
@@ -30,7 +30,7 @@ from store.sessions import Session
 from store.transfers import Transfer, transfers_of
 
 app = typer.Typer(help="Calls that have been, and what was said in them.", no_args_is_help=False)
-_out = Console()
+_out = console()
 _PLAYERS = (("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"), ("aplay", "-q"), ("paplay",), ("afplay",))
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -16,6 +15,7 @@ from policies.audit_tags import OPERATOR
 from policies.numbers import parse_number
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
+from scripts.console import console
 from scripts.home import Home
 from scripts.operators import DeskAwayError, ask
 from scripts.settings import read_settings
@@ -29,7 +29,7 @@ from voice.waist.messages import ClipsWanted, Done
 scenario_app = typer.Typer(help="What the agent is to say and may do.", no_args_is_help=True)
 numbers_app = typer.Typer(help="Numbers, and the scenario each is answered with.", no_args_is_help=True)
 trunks_app = typer.Typer(help="Carriers and telephone systems that may send calls.", no_args_is_help=True)
-_out = Console()
+_out = console()
 
 Tenant = Annotated[str | None, typer.Option(help="Name or id; needed when there are several.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 import msgspec
 import typer
 from cryptography import x509
-from rich.console import Console
 
 from policies.residency import ANYWHERE
 from policies.subprocessors import Register
 from scripts.cli_run import run
 from scripts.cli_store import CommandError, books_of, bucket_of
+from scripts.console import console
 from scripts.home import Home
 from scripts.registered import NotRegisteredError, check_peers, look_up, refused_projects
 from scripts.settings import Secrets, SettingError, Settings, read_settings
@@ -34,7 +34,7 @@ from store.blobs import BlobsAwayError
 from store.registers import load_register
 
 Verdict = Literal["ok", "warn", "fail"]
-_out = Console()
+_out = console()
 _MARKS: Final = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]fail[/red]"}
 _PATIENCE_S: Final = 4.0
 _BUCKET_S: Final = 10.0

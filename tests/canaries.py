@@ -71,7 +71,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
 
 def said(environment: Mapping[str, str], *words: str, given: str = "") -> Piece:
     """What a command says, in this process; a failure counts as well as a success."""
-    result = CliRunner().invoke(app, words, given, {**environment, "COLUMNS": "300"})
+    result = CliRunner().invoke(app, words, given, environment)
     return " ".join(words), f"{result.output}\n{result.exception!r}".encode()
 
 

@@ -97,7 +97,7 @@ class Server:
         return subprocess.run(
             [sys.executable, "-P", "-c", "from scripts.cli import main; main()", *arguments],
             cwd=ROOT,
-            env={**self.environment, "PYTHONPATH": watched_path(), "COLUMNS": "200"},
+            env={**self.environment, "PYTHONPATH": watched_path()},
             capture_output=True,
             text=True,
             check=False,

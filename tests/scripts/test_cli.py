@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def aitelier(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-P", "-c", "from scripts.cli import main; main()", *arguments],
-        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "AITELIER_HOME": str(home), "COLUMNS": "200"},
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "AITELIER_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

@@ -56,7 +56,7 @@ async def _two_calls(home: Path) -> list[UUID]:
 
 def _run(server: Server, *arguments: str, home: Path | None = None) -> Result:
     """In this process: a new one costs seconds of imports each time."""
-    environment = {**server.environment, "AITELIER_HOME": str(home or server.home), "COLUMNS": "200"}
+    environment = {**server.environment, "AITELIER_HOME": str(home or server.home)}
     return CliRunner().invoke(app, arguments, env=environment)
 
 

@@ -46,7 +46,7 @@ def shop(server: Server) -> tuple[Shop, list[UUID], list[str]]:
 
 def _run(server: Server, *arguments: str) -> Result:
     """In this process: a new one costs seconds of imports each time."""
-    return CliRunner().invoke(app, arguments, env={**server.environment, "COLUMNS": "200"})
+    return CliRunner().invoke(app, arguments, env=server.environment)
 
 
 def _said(server: Server, *arguments: str) -> str:

@@ -57,7 +57,7 @@ def _acts(server: Server, shop: Shop, tag: Tag) -> list[dict[str, object]]:
 
 
 def _run(server: Server, *arguments: str, **settings: str) -> Result:
-    return CliRunner().invoke(app, arguments, env={**server.environment, "COLUMNS": "300", **settings})
+    return CliRunner().invoke(app, arguments, env={**server.environment, **settings})
 
 
 def _said(server: Server, *arguments: str) -> str:

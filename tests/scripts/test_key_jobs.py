@@ -32,7 +32,7 @@ def server() -> Iterator[Server]:
 
 def _ask(server: Server, *words: str, given: str = "") -> str:
     """Give a command, in this process, which spares its start; what it says."""
-    result = CliRunner().invoke(app, words, given, {**server.environment, "COLUMNS": "200"})
+    result = CliRunner().invoke(app, words, given, server.environment)
     assert result.exit_code == 0, result.output
     return result.output
 

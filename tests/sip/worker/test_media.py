@@ -47,6 +47,7 @@ async def test_rtp_goes_out_steadily(worker: WorkerProcess) -> None:
         await phone.talk()
         line = await worker.line_of(phone)
         await worker.event("played", line)
+        await asyncio.sleep(0.1)  # Played is what the media clock has taken; it is on the wire a moment later.
         phone.bye()
         await worker.ended(phone)
     packets = phone.packets
