@@ -1,126 +1,79 @@
-"""The admin's web application: every URL and its handler on one page.
+"""The admin's web application: the routes, behind the door, and what every answer carries."""
 
-Now: whether the server lives (`/healthz`), whether it would take a call (`/readyz`), its figures (`/metrics`), how a
-weakness is reported (`/.well-known/security.txt`), and who else gets data (`/subprocessors.json`).
-"""
-
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 
-from policies import security_txt
-from policies.problems import Problem
+from admin.door import behind_the_door
+from admin.probes import BASE_URL, FIGURES, LISTED, PROBLEMS, Figures, Listed, Problems
+from admin.problems import ProblemError, as_answer
+from admin.routes import ROUTES
+from admin.services import SERVICES, Services
+from store.engine import StoreAwayError
+from voice.waist.messages import DeskAwayError
 
 log = structlog.get_logger()
 
-Problems = Callable[[], Awaitable[Sequence[Problem]]]
-"""What does not work now."""
-Figures = Callable[[], Awaitable[str]]
-"""Figures of one part in Prometheus' text format."""
-Listed = Callable[[], bytes | None]
-"""The register of sub-processors as JSON; None while it is not known."""
-
-PROBLEMS: Final = web.AppKey[Problems]("problems")
-FIGURES: Final = web.AppKey[Mapping[str, Figures]]("figures")
-LISTED: Final = web.AppKey[Listed]("listed")
-BASE_URL: Final = web.AppKey[str | None]("base_url")
-
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
+_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_LARGEST_BODY = 64 << 10
+"""Bytes."""
 
 
 def make_app(
-    problems: Problems, figures: Mapping[str, Figures], *, listed: Listed = lambda: None, base_url: str | None = None
+    problems: Problems,
+    figures: Mapping[str, Figures],
+    services: Services | None,
+    *,
+    listed: Listed = lambda: None,
+    base_url: str | None = None,
 ) -> web.Application:
     """The application.
 
     Args:
         problems: Asked for each `/readyz`.
         figures: Where `/metrics` gathers from, by the name of the part.
+        services: What everything behind a sign-in works with.
         listed: Asked for each `/subprocessors.json`.
         base_url: Under which strangers reach the server by https, without a slash at the end; None where they do not.
     """
-    app = web.Application(client_max_size=64 << 10)
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_answer_problems])
     app[PROBLEMS] = problems
     app[FIGURES] = figures
     app[LISTED] = listed
     app[BASE_URL] = base_url
+    if services is not None:
+        app[SERVICES] = services
     app.on_response_prepare.append(_add_headers)
-    app.add_routes(
-        [
-            web.get("/healthz", health),
-            web.get("/readyz", readiness),
-            web.get("/metrics", metrics),
-            web.get(security_txt.PATH, security),
-            web.get(security_txt.POLICY_PATH, security_policy),
-            web.get(security_txt.THANKS_PATH, security_thanks),
-            web.get("/subprocessors.json", subprocessors),
-        ]
-    )
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, behind_the_door(route))
     return app
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
-async def health(_request: web.Request) -> web.Response:
-    """200 as long as this process answers at all."""
-    return web.json_response({"status": "ok"})
-
-
-async def readiness(request: web.Request) -> web.Response:
-    """200 while calls are taken and nothing of them is lost, 503 otherwise; with every problem and what to do."""
-    problems = await request.app[PROBLEMS]()
-    missing = sorted(problem.part for problem in problems if not problem.calls_go_on)
-    content = {"ready": not missing, "waiting_for": missing, "problems": [asdict(problem) for problem in problems]}
-    return web.json_response(content, status=503 if missing else 200)
-
-
-async def metrics(request: web.Request) -> web.Response:
-    """The figures of all parts that answer; one that does not is named by `aitelier_part_answers 0`."""
-    texts: list[str] = []
-    answers: list[str] = []
-    for name, gather in request.app[FIGURES].items():
-        try:
-            texts.append((await gather()).rstrip("\n"))
-        except (OSError, TimeoutError, ValueError) as error:
-            log.warning("figures_missing", part=name, error=type(error).__name__)
-            answers.append(f'aitelier_part_answers{{part="{name}"}} 0')
-        else:
-            answers.append(f'aitelier_part_answers{{part="{name}"}} 1')
-    texts.append("\n".join(("# TYPE aitelier_part_answers gauge", *answers)))
-    body = "\n".join(filter(None, texts)) + "\n"
-    return web.Response(
-        body=body.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8", **_HEADERS}
-    )
-
-
-async def security(request: web.Request) -> web.Response:
-    """How to report a weakness (RFC 9116)."""
-    return web.Response(text=security_txt.security_txt(request.app[BASE_URL]))
-
-
-async def security_policy(_request: web.Request) -> web.Response:
-    """What somebody who reports one may expect."""
-    return web.Response(text=security_txt.policy())
-
-
-async def security_thanks(_request: web.Request) -> web.Response:
-    """The hall of fame."""
-    return web.Response(text=security_txt.thanks())
-
-
-async def subprocessors(request: web.Request) -> web.Response:
-    """Who else gets data: no list rather than one that leaves somebody out."""
-    listed = request.app[LISTED]()
-    if listed is None:
-        return web.json_response({"title": "The register is not known yet. Try again soon."}, status=503)
-    return web.Response(body=listed, content_type="application/json")
+@web.middleware
+async def _answer_problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ProblemError as error:
+        return as_answer(error)
+    except (StoreAwayError, DeskAwayError):
+        return as_answer(
+            ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "A part of the server does not answer.",
+                remedy="Try again soon; /readyz says which part it is",
+            )
+        )

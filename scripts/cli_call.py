@@ -15,12 +15,12 @@ from scripts.cli_run import run
 from scripts.cli_store import CommandError
 from scripts.console import console
 from scripts.home import Home
-from scripts.operators import DeskAwayError, ask
+from scripts.operators import ask
 from scripts.phone.conversation import CallResult, Show, Speak, Step, place_call
 from scripts.settings import read_settings
 from voice.rehearsal.audio import FORMATS
 from voice.rehearsal.mouth import Mouth
-from voice.waist.messages import TurnsListed, TurnsRequested
+from voice.waist.messages import DeskAwayError, TurnsListed, TurnsRequested
 
 _out = console()
 _LOOK_EVERY_S = 0.4

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from scripts.cli_store import CommandError
-from scripts.operators import DeskAwayError
 from scripts.settings import SettingError
+from voice.waist.messages import DeskAwayError
 
 _T = TypeVar("_T")
 

@@ -17,14 +17,14 @@ from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
 from scripts.console import console
 from scripts.home import Home
-from scripts.operators import DeskAwayError, ask
+from scripts.operators import ask
 from scripts.settings import read_settings
 from store import numbers, projects, scenarios, trunks
 from store.numbers import Number
 from store.scenarios import PublishedScenario, Scenario, ScenarioFileError, read_scenario
 from store.scope import TenantStore
 from store.trunks import Trunk
-from voice.waist.messages import ClipsWanted, Done
+from voice.waist.messages import ClipsWanted, DeskAwayError, Done
 
 scenario_app = typer.Typer(help="What the agent is to say and may do.", no_args_is_help=True)
 numbers_app = typer.Typer(help="Numbers, and the scenario each is answered with.", no_args_is_help=True)

@@ -8,11 +8,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from policies.problems import Problem
-from scripts.operators import DeskAwayError, ask
+from scripts.operators import ask
 from scripts.run_jobs import FIGURES as JOBS_FIGURES
 from scripts.status import read_status
 from sip.control import CONTROL_NAME, request_report
-from voice.waist.messages import LiveCallsListed, LiveCallsRequested, ProblemsListed, ProblemsRequested
+from voice.waist.messages import DeskAwayError, LiveCallsListed, LiveCallsRequested, ProblemsListed, ProblemsRequested
 
 _FIGURES_OLD_S: Final = 30.0
 _PROCESS_REMEDY: Final = "It is started again by itself; its lines in the log say why it ended"

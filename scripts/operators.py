@@ -8,16 +8,21 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from voice.waist.messages import LENGTH, LONGEST_MESSAGE, AnyMessage, Envelope, Message, decode_envelope, frame
+from voice.waist.messages import (
+    LENGTH,
+    LONGEST_MESSAGE,
+    AnyMessage,
+    DeskAwayError,
+    Envelope,
+    Message,
+    decode_envelope,
+    frame,
+)
 
 SOCKET: Final = "desk-operators.sock"
 _PATIENCE_S: Final = 5.0
 
 _Reply = TypeVar("_Reply", bound=Message)
-
-
-class DeskAwayError(Exception):
-    """No desk answers; says what to do."""
 
 
 async def ask(run_folder: Path, message: AnyMessage, reply: type[_Reply], *, seconds: float = _PATIENCE_S) -> _Reply:

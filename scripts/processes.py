@@ -40,6 +40,8 @@ def roles_of(board: Board) -> list[Role]:
                 run=functools.partial(run_admin, board),
                 stage=DOORS,
                 grace_s=5.0,
+                trusted=True,
+                needs=("desk",) if "calls" in board.roles else (),  # which brings the database up to date
                 remedy="Check AITELIER_ADMIN_BIND, AITELIER_ADMIN_PORT and the certificate",
             )
         )

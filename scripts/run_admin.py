@@ -1,18 +1,26 @@
 """The web admin's process."""
 
 import asyncio
+import contextlib
 import functools
 import signal
+import time
 from pathlib import Path
 
-from admin.app import Figures, make_app
+from admin.app import make_app
+from admin.probes import Figures, Problems
 from admin.server import AdminServer
+from admin.services import Services
 from admin.settings import AdminSettings
 from scripts import figures
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
+from scripts.cli_store import store_settings
+from scripts.operators import ask
 from scripts.register_list import read_published
 from scripts.settings import Settings
+from store.blobs_choice import open_blobs
+from store.engine import Database
 
 
 def base_url(settings: Settings) -> str | None:
@@ -23,10 +31,58 @@ def base_url(settings: Settings) -> str | None:
     return f"https://{host}" if settings.admin_port == 443 else f"https://{host}:{settings.admin_port}"
 
 
+def own_url(settings: Settings) -> str:
+    """Where people reach it: as strangers do, or on this machine."""
+    return base_url(settings) or f"http://127.0.0.1:{settings.admin_port}"
+
+
 def run_admin(board: Board, child: Child) -> int:
-    """Serve health, readiness and figures until told to end."""
+    """Serve the web admin, the HTTP API and what the server says of itself until told to end."""
     settings = board.settings
+    stored = store_settings(settings, child.secrets)
     problems = functools.partial(figures.problems, RUN, has_desk="calls" in board.roles)
+    own = AdminSettings(
+        bind=settings.admin_bind,
+        port=settings.admin_port,
+        tls_certificate=Path(settings.tls_cert) if settings.tls_cert is not None else None,
+        tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
+    )
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as opened:
+            database = await Database.open(stored)
+            opened.push_async_callback(database.close)
+            services = Services(
+                database=database,
+                blobs=open_blobs(stored),
+                ask_desk=functools.partial(ask, RUN),
+                base_url=own_url(settings),
+                is_public=settings.tls_cert is not None,
+                unix_time=time.time,
+            )
+            listed = functools.partial(read_published, RUN)
+            app = make_app(problems, _figures(board, problems), services, listed=listed, base_url=base_url(settings))
+            server = AdminServer(own, app)
+            loop.add_signal_handler(signal.SIGTERM, server.stop)
+            loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
+            async with asyncio.TaskGroup() as group:
+                telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}",)))
+                try:
+                    await server.run()
+                except OSError as error:
+                    raise CannotStartError(
+                        f"AITELIER_ADMIN_PORT: {settings.admin_bind} port {settings.admin_port} cannot be used"
+                        f" ({error.strerror}). Set another port, or stop what uses it"
+                    ) from error
+                finally:
+                    telling.cancel()
+
+    return child.run(main)
+
+
+def _figures(board: Board, problems: Problems) -> dict[str, Figures]:
+    """Where the figures of each part come from."""
     gather: dict[str, Figures] = {
         "supervisor": functools.partial(figures.process_figures, RUN),
         "health": functools.partial(figures.problem_figures, problems),
@@ -36,35 +92,4 @@ def run_admin(board: Board, child: Child) -> int:
         gather["desk"] = functools.partial(figures.desk_figures, RUN)
     if "jobs" in board.roles:
         gather["jobs"] = functools.partial(figures.jobs_figures, RUN)
-    server = AdminServer(
-        AdminSettings(
-            bind=settings.admin_bind,
-            port=settings.admin_port,
-            tls_certificate=Path(settings.tls_cert) if settings.tls_cert is not None else None,
-            tls_key=Path(settings.tls_key) if settings.tls_key is not None else None,
-        ),
-        make_app(
-            problems,
-            gather,
-            listed=functools.partial(read_published, RUN),
-            base_url=base_url(settings),
-        ),
-    )
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, server.stop)
-        loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
-        async with asyncio.TaskGroup() as group:
-            telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}",)))
-            try:
-                await server.run()
-            except OSError as error:
-                raise CannotStartError(
-                    f"AITELIER_ADMIN_PORT: {settings.admin_bind} port {settings.admin_port} cannot be used"
-                    f" ({error.strerror}). Set another port, or stop what uses it"
-                ) from error
-            finally:
-                telling.cancel()
-
-    return child.run(main)
+    return gather

@@ -81,7 +81,7 @@ def pages(base_url: str) -> Iterator[Piece]:
     async def nothing() -> tuple[Problem, ...]:
         return ()
 
-    resources = make_app(nothing, {}).router.resources()
+    resources = make_app(nothing, {}, None).router.resources()
     plain = {one.canonical for one in resources if isinstance(one, web.PlainResource)}
     for path in (*sorted(plain), "/nowhere"):
         try:

@@ -31,7 +31,6 @@ ONLY_IN = {
     "phonenumbers": ("policies",),
     "typer": ("scripts",),
     "rich": ("scripts",),
-    "uvloop": ("scripts",),
 }
 """Third-party packages, and the rooms whose business they are."""
 

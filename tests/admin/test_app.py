@@ -13,7 +13,8 @@ import pytest
 import trustme
 from sectxt import Parser
 
-from admin.app import Figures, make_app
+from admin.app import make_app
+from admin.probes import Figures
 from admin.server import AdminServer
 from admin.settings import AdminSettings
 from policies.problems import Problem
@@ -26,7 +27,7 @@ async def serving(
     async def looked() -> Sequence[Problem]:
         return problems
 
-    async with running(AdminServer(settings, make_app(looked, figures))) as server:
+    async with running(AdminServer(settings, make_app(looked, figures, None))) as server:
         yield server
 
 
@@ -104,7 +105,7 @@ async def test_every_answer_carries_the_protective_headers() -> None:
 
 async def test_a_weakness_can_be_reported() -> None:
     """security.txt is plain text at its place, and every page of this server that it names is there."""
-    server = AdminServer(LOOPBACK, make_app(nothing, {}, base_url="https://calls.example"))
+    server = AdminServer(LOOPBACK, make_app(nothing, {}, None, base_url="https://calls.example"))
     async with running(server):
         status, text, headers = await fetch(server, "/.well-known/security.txt")
         assert status == 200
@@ -119,7 +120,7 @@ async def test_a_weakness_can_be_reported() -> None:
 async def test_the_register_is_shown_whole_or_not_at_all() -> None:
     """While it is not known, nobody is shown a list that leaves somebody out."""
     shown: bytes | None = None
-    server = AdminServer(LOOPBACK, make_app(nothing, {}, listed=lambda: shown))
+    server = AdminServer(LOOPBACK, make_app(nothing, {}, None, listed=lambda: shown))
     async with running(server):
         assert (await fetch(server, "/subprocessors.json"))[0] == 503
         shown = b'[{"id": "openai"}]'

@@ -19,6 +19,10 @@ LENGTH = struct.Struct(">I")
 LONGEST_MESSAGE = 8 << 20
 
 
+class DeskAwayError(Exception):
+    """An operator finds no desk that answers; says what to do."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base of all that can stand in an envelope."""
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from policies.audit_tags import OPERATOR
-from scripts.operators import DeskAwayError, ask
+from scripts.operators import ask
 from store import sessions, trunks
 from store.blobs import FolderBlobs
 from store.engine import Database
@@ -40,6 +40,7 @@ from voice.waist.messages import (
     LENGTH,
     CallClosed,
     CallStateChanged,
+    DeskAwayError,
     Done,
     Envelope,
     HangUpOrdered,

@@ -1,0 +1,78 @@
+"""One request of somebody who may make it: what every handler gets."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+
+from admin.problems import NotThereError, ProblemError, RefusedError
+from admin.services import Services
+from policies.access import Principal, Refusal, Scope, authorize
+from policies.audit_tags import Actor
+from store.scope import TenantStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request that has passed the door: `principal` has the scope of the route, somewhere in the tenant.
+
+    Whatever belongs to one project is checked with `check`, or listed within `projects`, by the handler that loads it.
+    """
+
+    request: web.Request
+    services: Services
+    principal: Principal
+    scope: Scope
+
+    @property
+    def tenant_id(self) -> UUID:
+        """Whose data this is about."""
+        return self.principal.tenant_id
+
+    @property
+    def actor(self) -> Actor:
+        """Who does it, for the audit log."""
+        return self.principal.actor
+
+    @property
+    def projects(self) -> frozenset[UUID] | None:
+        """The projects in which the scope of the route is granted; None: all of the tenant's."""
+        return self.principal.projects_with(self.scope)
+
+    def store(self) -> AbstractAsyncContextManager[TenantStore]:
+        """A transaction of the tenant."""
+        return self.services.database.tenant(self.tenant_id)
+
+    def check(self, project_id: UUID, scope: Scope | None = None) -> None:
+        """Go on only if the scope, by default the route's, is granted on this project.
+
+        Raises:
+            ProblemError: 404 where nothing is granted, 403 where something else is.
+        """
+        verdict = authorize(self.principal, scope or self.scope, project_id)
+        if isinstance(verdict, Refusal):
+            raise problem_of(verdict)
+
+    def may(self, scope: Scope, project_id: UUID | None = None) -> bool:
+        """Whether to offer it: the door decides again when it is asked for. A missing step-up does not hide a thing."""
+        verdict = authorize(self.principal, scope, project_id)
+        return bool(verdict) or (isinstance(verdict, Refusal) and verdict.kind == "step_up")
+
+
+STEP_UP = "tag:aitelier.org,2026:step-up"
+ENROL = "tag:aitelier.org,2026:enrol"
+"""Types of problems (RFC 9457) after which the same request can succeed."""
+
+
+def problem_of(refusal: Refusal) -> ProblemError:
+    """How a refusal is answered."""
+    match refusal.kind:
+        case "unknown":
+            return NotThereError()
+        case "forbidden":
+            return RefusedError(refusal.reason)
+        case "step_up":
+            return RefusedError(refusal.reason, kind=STEP_UP, remedy="Confirm at /account/confirm, then try again")
+        case "enrol":
+            return RefusedError(refusal.reason, kind=ENROL, remedy="Set one up at /account/security, then try again")

@@ -1,0 +1,1 @@
+"""Signing in and staying so. Nouns: challenge, token, device, second factor, principal."""

@@ -1,0 +1,90 @@
+"""The door: every request passes it once, and comes out as what its handler takes, or as a refusal."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from uuid import UUID
+
+from aiohttp import web
+
+from admin.ask import Ask, problem_of
+from admin.auth.identify import identify
+from admin.auth.principals import key_principal, person_principal
+from admin.identity import Identity
+from admin.operations import run_operation
+from admin.problems import BadRequestError, NotThereError, ProblemError
+from admin.route import Open, Operation, Route, Visit
+from admin.services import SERVICES, Services
+from policies.access import Principal, Refusal, Scope, authorize
+
+
+class NobodyError(ProblemError):
+    """401: who asks is not known. A page sends people to sign in."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.UNAUTHORIZED,
+            "This needs a sign-in or an API key.",
+            remedy="Send an API key as Authorization: Bearer ait_live_…, or sign in",
+        )
+        self.headers["WWW-Authenticate"] = "Bearer"
+
+
+def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The route's handler, for aiohttp."""
+
+    async def anyone(request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = await route.handler(request)
+        return response
+
+    async def signed_in(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        identity = await identify(request, services)
+        if identity is None:
+            raise NobodyError
+        visit = Visit(request=request, services=services, identity=identity)
+        response: web.StreamResponse = await route.handler(visit)
+        return response
+
+    async def with_scope(request: web.Request) -> web.StreamResponse:
+        assert isinstance(route.needs, Scope)  # noqa: S101 - chosen below; tells the type checker
+        services = request.app[SERVICES]
+        principal = await _principal(route, request, services)
+        verdict = authorize(principal, route.needs)
+        if isinstance(verdict, Refusal):
+            raise problem_of(verdict)
+        ask = Ask(request=request, services=services, principal=principal, scope=route.needs)
+        if isinstance(route, Operation):
+            return await run_operation(route, ask)
+        response: web.StreamResponse = await route.handler(ask)
+        return response
+
+    if isinstance(route.needs, Scope):
+        return with_scope
+    return anyone if route.needs is Open.ANYONE else signed_in
+
+
+async def _principal(route: Route, request: web.Request, services: Services) -> Principal:
+    if route.is_operation:
+        principal = await key_principal(request, services)
+        if principal is not None:
+            return principal
+    identity = await identify(request, services)
+    if identity is None:
+        raise NobodyError
+    principal = await person_principal(services, identity, _tenant_id(route, request, identity))
+    if principal is None:
+        raise NotThereError
+    return principal
+
+
+def _tenant_id(route: Route, request: web.Request, _identity: Identity) -> UUID:
+    """Of a page it is in the path; a person who uses the API names it in the query."""
+    text = request.query.get("tenant_id") if route.is_operation else request.match_info.get("tenant_id")
+    if text is None:
+        raise BadRequestError(
+            "Which tenant is meant?", field="tenant_id", remedy="Add ?tenant_id=…; an API key needs none"
+        )
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotThereError from None

@@ -1,0 +1,42 @@
+"""What handlers work with. Made by the composition root, found in the application."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from aiohttp import web
+
+from store.blobs import Blobs
+from store.engine import Database
+from voice.waist.messages import AnyMessage, Message
+
+_Reply = TypeVar("_Reply", bound=Message)
+
+
+class AskDesk(Protocol):
+    """One question to the desk of this machine."""
+
+    def __call__(self, message: AnyMessage, reply: type[_Reply], *, seconds: float = 5.0) -> Awaitable[_Reply]:
+        """The desk's answer.
+
+        Raises:
+            voice.waist.messages.DeskAwayError: There is none.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The store, the desk, and where the server is reached."""
+
+    database: Database
+    blobs: Blobs
+    ask_desk: AskDesk
+    base_url: str
+    """Under which people reach the server: `https://host[:port]`, or `http://127.0.0.1:port`; no slash at the end."""
+    is_public: bool
+    """Whether it is reached from other machines, so over TLS only."""
+    unix_time: Callable[[], float]
+    """The clock."""
+
+
+SERVICES: Final = web.AppKey[Services]("services")
