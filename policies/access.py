@@ -38,6 +38,8 @@ class Scope(StrEnum):
     PROJECTS_READ = "projects:read"
     PROJECTS_WRITE = "projects:write"
     RECORDINGS_READ = "recordings:read"
+    RETENTION_READ = "retention:read"
+    """How long things are kept, and what is held from erasure, and why."""
     RETENTION_WRITE = "retention:write"
     SCENARIOS_READ = "scenarios:read"
     SCENARIOS_WRITE = "scenarios:write"
@@ -73,9 +75,11 @@ NEEDS_SECOND_FACTOR: Final = frozenset(
     {
         Scope.AUDIT_EXPORT,
         Scope.BILLING_WRITE,
+        Scope.DSAR_WRITE,
         Scope.KEYS_WRITE,
         Scope.MEMBERS_WRITE,
         Scope.PROJECTS_DELETE,
+        Scope.RETENTION_WRITE,
         Scope.SESSIONS_DELETE,
     }
 )
@@ -103,6 +107,7 @@ _EDITOR: Final = _VIEWER | {
     Scope.OUTBOUND_TRIGGER,
     Scope.PLUGINS_WRITE,
     Scope.PROJECTS_WRITE,
+    Scope.RETENTION_READ,
     Scope.SCENARIOS_WRITE,
     Scope.SESSIONS_WRITE,
     Scope.WEBHOOKS_WRITE,
