@@ -70,15 +70,15 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     # ----------------------------------------------------------------------------------- the business and its set-up
     "tenants": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(business="name", fact="max_calls created_at"),
+        columns=_columns(business="name", fact="max_calls second_factor_for_all created_at"),
     ),
     "projects": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
         columns=_columns(
             id="id",
             business="name business_name retention_basis",
-            fact="jurisdiction language time_zone recording_days transcript_days residency hipaa deletion_asked_at"
-            " created_at",
+            fact="jurisdiction language time_zone recording_days transcript_days residency hipaa viewers_see"
+            " deletion_asked_at created_at",
         ),
     ),
     "scenarios": TableRule(
@@ -254,6 +254,29 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "subprocessor_notices": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="subprocessor_id", fact="since told_at"),
+    ),
+    # ------------------------------------------------------------------------------------------- who may do what here
+    "memberships": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(id="id user_id project_id granted_by_id", fact="role granted_by_kind granted_at"),
+    ),
+    "invitations": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(
+            id="id project_id invited_by_id",
+            tenant_sealed="email_sealed",
+            hash="token_hash",
+            fact="role invited_by_kind invited_at expires_at",
+        ),
+    ),
+    "api_keys": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(
+            id="id project_id made_by_id",
+            business="name",
+            hash="key_hash last_four",
+            fact="scopes networks made_by_kind made_at expires_at last_used_at revoked_at",
+        ),
     ),
     # -------------------------------------------------------------------------------------------- requests of callers
     "dsar_contacts": TableRule(

@@ -1,5 +1,6 @@
 """All tables in one list: what the guard scopes, the manifest of erasure covers, and the tests walk through."""
 
+from store.tables.api import ApiKeyTable
 from store.tables.audit import (
     AuditAnchorTable,
     AuditCheckpointTable,
@@ -30,6 +31,7 @@ from store.tables.keys import (
     SecretTable,
     TenantKeyTable,
 )
+from store.tables.people import InvitationTable, MembershipTable
 from store.tables.registers import (
     MailTable,
     SessionTransferTable,
@@ -93,4 +95,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     SubprocessorTable,
     SubprocessorNoticeTable,
     SessionTransferTable,
+    MembershipTable,
+    InvitationTable,
+    ApiKeyTable,
 )

@@ -17,6 +17,7 @@ class TenantTable(TenantRow, table=True):
 
     name: str
     max_calls: int
+    second_factor_for_all: bool = False
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
@@ -35,6 +36,7 @@ class ProjectTable(TenantRow, table=True):
     transcript_days: int
     residency: str = "anywhere"
     hipaa: bool = False
+    viewers_see: str = "all"
     retention_basis: str | None = None
     deletion_asked_at: datetime | None = Field(default=None, sa_type=Timestamp)
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)

@@ -22,6 +22,8 @@ _LIST_TABLES = """
 
 
 _DOORS = {
+    (PLATFORM, "api_keys"): {"tenant_id", "id", "key_hash"},
+    (PLATFORM, "memberships"): {"tenant_id", "user_id"},
     (PLATFORM, "numbers"): {"tenant_id", "id", "project_id", "scenario_id", "called"},
     (PLATFORM, "tenants"): {"tenant_id", "name", "max_calls"},
     (PLATFORM, "trunks"): {"tenant_id", "id", "name", "networks", "transports", "srtp", "min_tls"},
@@ -35,8 +37,8 @@ _DOORS = {
 """What the two roles that look across tenants may read of every tenant's rows: nothing personal, nothing said."""
 _DEFINERS = {"jobs.enqueue", "jobs.forget"}
 """Functions that run with their owner's rights. Each checks the transaction's tenant by itself."""
-_UNIQUE_OVER_ALL = {"numbers_called_key"}
-"""What may be one tenant's only on the whole server: a number rings in one place."""
+_UNIQUE_OVER_ALL = {"api_keys_key_hash_key", "numbers_called_key"}
+"""What may be one tenant's only on the whole server: a number rings in one place, a key opens one door."""
 
 
 def test_every_table_is_behind_the_walls(store_settings: StoreSettings, database_home: Path) -> None:
