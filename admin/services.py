@@ -1,11 +1,12 @@
 """What handlers work with. Made by the composition root, found in the application."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from policies.subprocessors import Place
 from store.blobs import Blobs
 from store.engine import Database
 from voice.waist.messages import AnyMessage, Message
@@ -24,6 +25,17 @@ class AskDesk(Protocol):
         """
 
 
+KeptAt = Callable[[], Awaitable[Sequence[Place]]]
+"""Other machines where this server keeps everything: its database, its objects, and its mail.
+
+Raises `store.bounds.BoundsRefusedError` where one of them must not be used.
+"""
+
+
+async def _nobody_said() -> Sequence[Place]:
+    raise RuntimeError("this server was not told where it keeps its data")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The store, the desk, and where the server is reached."""
@@ -37,6 +49,10 @@ class Services:
     """Whether it is reached from other machines, so over TLS only."""
     unix_time: Callable[[], float]
     """The clock."""
+    kept_at: KeptAt = _nobody_said
+    """Needed to hold a project's bounds against it."""
+    own_hosts: Mapping[str, str] = field(default_factory=dict)
+    """Country (ISO 3166-1 alpha-2) by host, of machines that the operator runs itself."""
 
 
 SERVICES: Final = web.AppKey[Services]("services")

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from admin.app import make_app
@@ -12,14 +13,17 @@ from admin.probes import Figures, Problems
 from admin.server import AdminServer
 from admin.services import Services
 from admin.settings import AdminSettings
+from policies.subprocessors import Place
 from scripts import figures
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
 from scripts.operators import ask
 from scripts.register_list import read_published
-from scripts.settings import Settings
+from scripts.registered import NotRegisteredError, places_that_keep
+from scripts.settings import Secrets, Settings
 from store.blobs_choice import open_blobs
+from store.bounds import BoundsRefusedError
 from store.engine import Database
 
 
@@ -60,6 +64,8 @@ def run_admin(board: Board, child: Child) -> int:
                 base_url=own_url(settings),
                 is_public=settings.tls_cert is not None,
                 unix_time=time.time,
+                kept_at=functools.partial(_kept_at, database, settings, child.secrets),
+                own_hosts=settings.own_hosts,
             )
             listed = functools.partial(read_published, RUN)
             app = make_app(problems, _figures(board, problems), services, listed=listed, base_url=base_url(settings))
@@ -79,6 +85,13 @@ def run_admin(board: Board, child: Child) -> int:
                     telling.cancel()
 
     return child.run(main)
+
+
+async def _kept_at(database: Database, settings: Settings, secrets: Secrets) -> Sequence[Place]:
+    try:
+        return await places_that_keep(database, settings, secrets)
+    except NotRegisteredError as error:
+        raise BoundsRefusedError(str(error)) from None
 
 
 def _figures(board: Board, problems: Problems) -> dict[str, Figures]:
