@@ -83,11 +83,17 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "scenarios": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="id project_id", business="name", fact="published_version created_at"),
+        columns=_columns(id="id project_id", business="name", fact="published_version revision created_at"),
     ),
     "scenario_versions": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="scenario_id", business="content", fact="version created_at"),
+        columns=_columns(
+            id="scenario_id actor_id", business="content", fact="version copy_of actor_kind created_at"
+        ),
+    ),
+    "scenario_drafts": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.DELETED,
+        columns=_columns(id="scenario_id actor_id", business="content", fact="actor_kind changed_at"),
     ),
     "numbers": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
@@ -310,6 +316,42 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     "dsar_routes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
         columns=_columns(id="intake_id case_id customer_id", tenant_sealed="business_sealed", fact="outcome"),
+    ),
+    # ------------------------------------------------------------------------------------------- people who sign in
+    "accounts": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="id", tenant_sealed="email_sealed", index="email_index", fact="made_at"),
+        why="goes with the person's account; no customer's",
+    ),
+    "challenges": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id customer_id",
+            tenant_sealed="email_sealed",
+            index="email_index",
+            hash="browser_hash code_hash link_hash",
+            fact="wrong_guesses made_at ends_at used_at",
+        ),
+        why="gone a day after it was asked for",
+    ),
+    "failed_codes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="id", index="email_index", fact="failed_at"),
+        why="gone after a day",
+    ),
+    "devices": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id user_id",
+            tenant_sealed="label_sealed secret_sealed",
+            hash="browser_hash",
+            fact="generation made_at rotated_at ends_at second_factor_at ended_at end_reason",
+        ),
+        why="goes ninety days after the sign-in, or with the person's account",
+    ),
+    "token_keys": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="id", tenant_sealed="seed_sealed", fact="made_at"),
+        why="the server's own; goes when nothing that it has signed is good any more",
     ),
 })  # fmt: skip  # a table of rules, each with its columns close together
 

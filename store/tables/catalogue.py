@@ -31,7 +31,15 @@ from store.tables.keys import (
     SecretTable,
     TenantKeyTable,
 )
-from store.tables.people import InvitationTable, MembershipTable
+from store.tables.people import (
+    AccountTable,
+    ChallengeTable,
+    DeviceTable,
+    FailedCodeTable,
+    InvitationTable,
+    MembershipTable,
+    TokenKeyTable,
+)
 from store.tables.registers import (
     MailTable,
     SessionTransferTable,
@@ -50,6 +58,7 @@ from store.tables.retention import (
 from store.tables.setup import (
     NumberTable,
     ProjectTable,
+    ScenarioDraftTable,
     ScenarioTable,
     ScenarioVersionTable,
     TenantTable,
@@ -61,6 +70,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     ProjectTable,
     ScenarioTable,
     ScenarioVersionTable,
+    ScenarioDraftTable,
     NumberTable,
     TrunkTable,
     SessionTable,
@@ -98,4 +108,9 @@ TABLES: tuple[type[TenantRow], ...] = (
     MembershipTable,
     InvitationTable,
     ApiKeyTable,
+    AccountTable,
+    ChallengeTable,
+    FailedCodeTable,
+    DeviceTable,
+    TokenKeyTable,
 )

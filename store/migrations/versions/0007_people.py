@@ -44,6 +44,78 @@ CREATE TABLE invitations (
 );
 """
 
+ACCOUNTS = """
+-- All of these are the server's, and lie in the operator's own books.
+CREATE TABLE accounts (
+    tenant_id    uuid NOT NULL REFERENCES tenants,
+    id           uuid NOT NULL,
+    email_sealed bytea NOT NULL,
+    email_index  bytea NOT NULL,
+    made_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, email_index)
+);
+
+CREATE TABLE challenges (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    id            uuid NOT NULL,
+    email_sealed  bytea,
+    email_index   bytea,
+    customer_id   uuid,
+    browser_hash  bytea,
+    code_hash     bytea,
+    link_hash     bytea NOT NULL,
+    wrong_guesses integer NOT NULL DEFAULT 0,
+    made_at       timestamptz NOT NULL,
+    ends_at       timestamptz NOT NULL,
+    used_at       timestamptz,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, link_hash),
+    -- Either the sign-in of a browser, or a link that makes somebody the first owner of a customer.
+    CHECK (num_nonnulls(email_sealed, email_index, browser_hash, code_hash)
+           = CASE WHEN customer_id IS NULL THEN 4 ELSE 0 END)
+);
+CREATE INDEX challenges_of_a_browser ON challenges (tenant_id, browser_hash);
+CREATE INDEX challenges_of_an_address ON challenges (tenant_id, email_index, made_at);
+
+CREATE TABLE failed_codes (
+    tenant_id   uuid NOT NULL REFERENCES tenants,
+    id          uuid NOT NULL,
+    email_index bytea NOT NULL,
+    failed_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX failed_codes_of_an_address ON failed_codes (tenant_id, email_index, failed_at);
+
+CREATE TABLE devices (
+    tenant_id        uuid NOT NULL REFERENCES tenants,
+    id               uuid NOT NULL,
+    user_id          uuid NOT NULL,
+    label_sealed     bytea NOT NULL,
+    browser_hash     bytea NOT NULL,
+    secret_sealed    bytea NOT NULL,
+    generation       integer NOT NULL DEFAULT 0,
+    made_at          timestamptz NOT NULL,
+    rotated_at       timestamptz NOT NULL,
+    ends_at          timestamptz NOT NULL,
+    second_factor_at timestamptz,
+    ended_at         timestamptz,
+    end_reason       text CHECK (end_reason IN ('signed_out', 'revoked', 'reused')),
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE,
+    CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+);
+CREATE INDEX devices_of_a_person ON devices (tenant_id, user_id);
+
+CREATE TABLE token_keys (
+    tenant_id   uuid NOT NULL REFERENCES tenants,
+    id          text NOT NULL,
+    seed_sealed bytea NOT NULL,
+    made_at     timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+"""
+
 
 def upgrade() -> None:
     """Make it."""
@@ -52,6 +124,9 @@ def upgrade() -> None:
     isolate("invitations")
     # Where somebody is a member has to be known before one of these tenants is chosen.
     show("memberships", "aitelier_platform", "tenant_id", "user_id")
+    op.get_bind().exec_driver_sql(ACCOUNTS)
+    for table in ("accounts", "challenges", "failed_codes", "devices", "token_keys"):
+        isolate(table)
 
 
 def downgrade() -> None:
