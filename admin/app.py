@@ -1,27 +1,20 @@
 """The admin's web application: the routes, behind the door, and what every answer carries."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
+from collections.abc import Mapping
+from typing import Final
 
-import structlog
 from aiohttp import web
 
 from admin.door import behind_the_door
+from admin.errors import answer_errors
+from admin.guards import guard
+from admin.headers import add_headers
 from admin.probes import BASE_URL, FIGURES, LISTED, PROBLEMS, Figures, Listed, Problems
-from admin.problems import ProblemError, as_answer
+from admin.route import Operation, Route
 from admin.routes import ROUTES
 from admin.services import SERVICES, Services
-from store.engine import StoreAwayError
-from voice.waist.messages import DeskAwayError
 
-log = structlog.get_logger()
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-_LARGEST_BODY = 64 << 10
+_LARGEST_BODY: Final = 64 << 10
 """Bytes."""
 
 
@@ -42,38 +35,22 @@ def make_app(
         listed: Asked for each `/subprocessors.json`.
         base_url: Under which strangers reach the server by https, without a slash at the end; None where they do not.
     """
-    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_answer_problems])
+    app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[answer_errors, guard])
     app[PROBLEMS] = problems
     app[FIGURES] = figures
     app[LISTED] = listed
     app[BASE_URL] = base_url
     if services is not None:
         app[SERVICES] = services
-    app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.append(add_headers)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, behind_the_door(route))
+        handler = behind_the_door(route)
+        app.router.add_route(route.method, route.path, handler)
+        if route.method == "GET" and not _goes_on(route):
+            app.router.add_route("HEAD", route.path, handler)
     return app
 
 
-async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
-
-
-@web.middleware
-async def _answer_problems(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except ProblemError as error:
-        return as_answer(error)
-    except (StoreAwayError, DeskAwayError):
-        return as_answer(
-            ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "A part of the server does not answer.",
-                remedy="Try again soon; /readyz says which part it is",
-            )
-        )
+def _goes_on(route: Route) -> bool:
+    """Whether the answer has no end, so that nobody can wait for what its headers would be."""
+    return isinstance(route, Operation) and route.media_type == "text/event-stream"

@@ -9,6 +9,7 @@ from aiohttp import web
 from admin.ask import Ask, problem_of
 from admin.auth.identify import identify
 from admin.auth.principals import key_principal, person_principal
+from admin.csrf import FIELD, refuse_without_token, token_of
 from admin.identity import Identity
 from admin.operations import run_operation
 from admin.problems import BadRequestError, NotThereError, ProblemError
@@ -41,6 +42,7 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
         identity = await identify(request, services)
         if identity is None:
             raise NobodyError
+        await _came_from_us(route, request, services, identity)
         visit = Visit(request=request, services=services, identity=identity)
         response: web.StreamResponse = await route.handler(visit)
         return response
@@ -71,10 +73,17 @@ async def _principal(route: Route, request: web.Request, services: Services) -> 
     identity = await identify(request, services)
     if identity is None:
         raise NobodyError
+    await _came_from_us(route, request, services, identity)
     principal = await person_principal(services, identity, _tenant_id(route, request, identity))
     if principal is None:
         raise NotThereError
     return principal
+
+
+async def _came_from_us(route: Route, request: web.Request, services: Services, identity: Identity) -> None:
+    """What a browser sends by itself has to come from a page of ours; forms that are answered get the token."""
+    request[FIELD] = token_of(services, identity)
+    await refuse_without_token(request, services, identity, is_api=route.is_operation)
 
 
 def _tenant_id(route: Route, request: web.Request, _identity: Identity) -> UUID:

@@ -7,6 +7,7 @@ A tenant's keys are renewed (`store.key_rotation`). Several processes have them 
 opening at once, and for sealing only when every process must have seen it.
 """
 
+import functools
 import os
 import time
 from collections import Counter, defaultdict
@@ -114,6 +115,7 @@ class KeyRing:
     def __init__(self, master_key: bytes, old_master_key: bytes | None = None) -> None:
         """Keys are wrapped by the first root key; whatever the second has wrapped still opens."""
         self._root = _root_sealer(master_key)
+        self._derive = functools.partial(derive, master_key)
         self._old_root = None if old_master_key is None else _root_sealer(old_master_key)
         self._known: dict[tuple[UUID, Purpose], tuple[float, tuple[TenantKey, ...]]] = {}
         """By tenant and purpose: until when (monotonic seconds) they may be used, and what `_look` has found."""
@@ -131,6 +133,10 @@ class KeyRing:
     def old_root_id(self) -> bytes | None:
         """Names its predecessor, if we were given one."""
         return None if self._old_root is None else self._old_root.key_id
+
+    def server_key(self, label: str) -> bytes:
+        """32 bytes of the whole server for one use, for what may fail once when the root key is changed."""
+        return self._derive(label)
 
     async def new_tenant_keys(self, store: TenantStore) -> None:
         """Give the tenant its keys, unless it has them."""
