@@ -120,6 +120,25 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
 
 Visibility = Literal["all", "redacted", "none"]
 """How much of transcripts the viewers of a project see."""
+Projects = frozenset[UUID] | None
+"""Some of a tenant's; None: all of them, also those to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads what was said in calls, and how much of it. Nothing is opened without one (`store.sessions`)."""
+
+    actor: Actor
+    whole: Projects = None
+    """Where all of it is read."""
+    as_viewer: Projects = frozenset()
+    """Where it is read as the project lets its viewers."""
+
+    def visibility(self, project_id: UUID, viewers_see: Visibility) -> Visibility:
+        """How much of the calls of a project that lets its viewers see this much."""
+        if self.whole is None or project_id in self.whole:
+            return "all"
+        return viewers_see if self.as_viewer is None or project_id in self.as_viewer else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,24 @@ class Principal:
         """Where the scope is granted; None: on every project of the tenant."""
         carrying = [grant.project_id for grant in self.grants if grant.carries(scope)]
         return None if None in carrying else frozenset(one for one in carrying if one is not None)
+
+    @property
+    def reader(self) -> Reader:
+        """How much of what was said in calls is read: of viewers, that is for each project to say."""
+
+        def where(*roles: Role | None) -> Projects:
+            granted = [grant for grant in self.grants if grant.carries(Scope.TRANSCRIPTS_READ) and grant.role in roles]
+            found = {grant.project_id for grant in granted}
+            return None if None in found else frozenset(one for one in found if one is not None)
+
+        return Reader(self.actor, whole=where("owner", "editor", None), as_viewer=where("viewer"))
+
+    def may_pass_on(self, scopes: frozenset[Scope], project_id: UUID | None) -> bool:
+        """Whether all of this is granted there, so that it can be given to others: nobody gives more than they have."""
+        if project_id is not None:
+            scopes -= OF_THE_TENANT
+        held = {scope for grant in self.grants if grant.project_id in {None, project_id} for scope in grant.scopes}
+        return scopes <= held
 
     def sees_project(self, project_id: UUID) -> bool:
         """Whether anything at all is granted there: to others it does not exist."""
