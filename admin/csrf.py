@@ -17,9 +17,11 @@ from admin.problems import RefusedError
 from admin.services import Services
 
 FIELD: Final = "csrf_token"
-"""Of every form of a page; under this name the token is also found in the request, by whoever writes a form."""
+"""Of every form of a page: `<input type="hidden" name="csrf_token" value="…">`."""
 HEADER: Final = "X-CSRF-Token"
 """For a script of ours, in place of the field."""
+TOKEN: Final = web.RequestKey("csrf_token", str)
+"""The token of the sign-in that a request came with, for whoever writes a form."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REMEDY: Final = "Go back to the page, load it again, and send it from there"
 

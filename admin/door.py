@@ -9,7 +9,7 @@ from aiohttp import web
 from admin.ask import Ask, problem_of
 from admin.auth.identify import identify
 from admin.auth.principals import key_principal, person_principal
-from admin.csrf import FIELD, refuse_without_token, token_of
+from admin.csrf import TOKEN, refuse_without_token, token_of
 from admin.identity import Identity
 from admin.operations import run_operation
 from admin.problems import BadRequestError, NotThereError, ProblemError
@@ -82,7 +82,7 @@ async def _principal(route: Route, request: web.Request, services: Services) -> 
 
 async def _came_from_us(route: Route, request: web.Request, services: Services, identity: Identity) -> None:
     """What a browser sends by itself has to come from a page of ours; forms that are answered get the token."""
-    request[FIELD] = token_of(services, identity)
+    request[TOKEN] = token_of(services, identity)
     await refuse_without_token(request, services, identity, is_api=route.is_operation)
 
 
