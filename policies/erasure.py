@@ -353,6 +353,32 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         columns=_columns(id="id", tenant_sealed="seed_sealed", fact="made_at"),
         why="the server's own; goes when nothing that it has signed is good any more",
     ),
+    "totps": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(id="id user_id", tenant_sealed="secret_sealed", fact="last_step begun_at confirmed_at"),
+        why="goes when the person removes it, or with the account",
+    ),
+    "passkeys": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="id user_id credential_id",
+            tenant_sealed="label_sealed",
+            fact="relying_party public_key sign_count transports backed_up added_at used_at",
+        ),
+        why="goes when the person removes it, or with the account",
+    ),
+    "passkey_challenges": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="device_id challenge", fact="purpose ends_at"),
+        why="goes when it is used, or with the device",
+    ),
+    "recovery_codes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="user_id", hash="code_hash"),
+        why="goes when it is used, or with the account",
+    ),
+    "wrong_codes": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="user_id", fact="since count"),
+        why="goes with the account",
+    ),
 })  # fmt: skip  # a table of rules, each with its columns close together
 
 OBJECTS: Final[Mapping[str, TableRule]] = MappingProxyType({

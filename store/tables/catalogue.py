@@ -26,6 +26,13 @@ from store.tables.dsar import (
     DsarIntakeTable,
     DsarRouteTable,
 )
+from store.tables.factors import (
+    PasskeyChallengeTable,
+    PasskeyTable,
+    RecoveryCodeTable,
+    TotpTable,
+    WrongCodesTable,
+)
 from store.tables.keys import (
     DataKeyTable,
     SecretTable,
@@ -113,4 +120,9 @@ TABLES: tuple[type[TenantRow], ...] = (
     FailedCodeTable,
     DeviceTable,
     TokenKeyTable,
+    TotpTable,
+    PasskeyTable,
+    PasskeyChallengeTable,
+    RecoveryCodeTable,
+    WrongCodesTable,
 )

@@ -117,6 +117,70 @@ CREATE TABLE token_keys (
 """
 
 
+FACTORS = """
+-- Second factors of people, and so the server's own too.
+CREATE TABLE totps (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    id            uuid NOT NULL,
+    user_id       uuid NOT NULL,
+    secret_sealed bytea NOT NULL,
+    last_step     bigint,  -- the last one of which a code was accepted
+    begun_at      timestamptz NOT NULL,
+    confirmed_at  timestamptz,  -- NULL: is being set up
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE,
+    CHECK ((confirmed_at IS NULL) = (last_step IS NULL))
+);
+CREATE UNIQUE INDEX totps_of_a_person ON totps (tenant_id, user_id, (confirmed_at IS NULL));
+
+CREATE TABLE passkeys (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    id            uuid NOT NULL,
+    user_id       uuid NOT NULL,
+    relying_party text NOT NULL,
+    credential_id bytea NOT NULL,
+    public_key    bytea NOT NULL,
+    sign_count    bigint NOT NULL CHECK (sign_count >= 0),
+    transports    text[] NOT NULL,
+    backed_up     boolean NOT NULL,
+    label_sealed  bytea NOT NULL,
+    added_at      timestamptz NOT NULL,
+    used_at       timestamptz,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, credential_id),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX passkeys_of_a_person ON passkeys (tenant_id, user_id);
+
+CREATE TABLE passkey_challenges (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    device_id uuid NOT NULL,
+    purpose   text NOT NULL CHECK (purpose IN ('add', 'confirm')),
+    challenge bytea NOT NULL CHECK (length(challenge) = 32),
+    ends_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, device_id, purpose),
+    FOREIGN KEY (tenant_id, device_id) REFERENCES devices (tenant_id, id) ON DELETE CASCADE
+);
+
+CREATE TABLE recovery_codes (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    user_id   uuid NOT NULL,
+    code_hash bytea NOT NULL CHECK (length(code_hash) = 32),
+    PRIMARY KEY (tenant_id, user_id, code_hash),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+
+CREATE TABLE wrong_codes (
+    tenant_id uuid NOT NULL REFERENCES tenants,
+    user_id   uuid NOT NULL,
+    since     timestamptz NOT NULL,
+    count     integer NOT NULL CHECK (count BETWEEN 0 AND 10),
+    PRIMARY KEY (tenant_id, user_id),
+    FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+"""
+
+
 def upgrade() -> None:
     """Make it."""
     op.get_bind().exec_driver_sql(MEMBERS)
@@ -126,6 +190,9 @@ def upgrade() -> None:
     show("memberships", "aitelier_platform", "tenant_id", "user_id")
     op.get_bind().exec_driver_sql(ACCOUNTS)
     for table in ("accounts", "challenges", "failed_codes", "devices", "token_keys"):
+        isolate(table)
+    op.get_bind().exec_driver_sql(FACTORS)
+    for table in ("totps", "passkeys", "passkey_challenges", "recovery_codes", "wrong_codes"):
         isolate(table)
 
 
