@@ -1,21 +1,38 @@
 """Numbers: what a caller dials, and the scenario that answers it."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import col, delete, select, update
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
 from store.audit.log import record
 from store.engine import Platform
 from store.scope import TenantStore
-from store.tables.setup import NumberTable
+from store.tables.setup import NumberTable, ScenarioTable
 
 
 class NumberTakenError(Exception):
     """The number rings somewhere on this server already."""
+
+
+class NoScenarioError(LookupError):
+    """The project has no such scenario."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCall:
+    """The newest call of a number or a trunk: enough to see whether it works, and nothing of who called."""
+
+    session_id: UUID
+    planned_at: datetime
+    state: str
+    """One of `sessions.State`."""
+    end_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +96,98 @@ async def create(
 
 async def all_numbers(store: TenantStore) -> tuple[Number, ...]:
     """Every number of this tenant, by what is dialled."""
-    rows = await store.all(select(NumberTable).order_by(col(NumberTable.called)))
+    return _numbers(await store.all(select(NumberTable).order_by(col(NumberTable.called))))
+
+
+async def list_numbers(
+    store: TenantStore,
+    *,
+    project_ids: Collection[UUID] | None = None,
+    scenario_id: UUID | None = None,
+    after: str | None = None,
+    limit: int = 50,
+) -> tuple[Number, ...]:
+    """Numbers of these projects, or of all, by what is dialled; the next page begins `after` the last of this one."""
+    statement = select(NumberTable)
+    if project_ids is not None:
+        statement = statement.where(col(NumberTable.project_id).in_(project_ids))
+    if scenario_id is not None:
+        statement = statement.where(NumberTable.scenario_id == scenario_id)
+    if after is not None:
+        statement = statement.where(col(NumberTable.called) > after)
+    return _numbers(await store.all(statement.order_by(col(NumberTable.called)).limit(limit)))
+
+
+async def find(store: TenantStore, number_id: UUID) -> Number | None:
+    """The number, if this tenant has it."""
+    found = _numbers(await store.all(select(NumberTable).where(NumberTable.id == number_id)))
+    return found[0] if found else None
+
+
+async def change(store: TenantStore, number_id: UUID, *, scenario_id: UUID, label: str, actor: Actor) -> Number:
+    """Have the number answered by another scenario of its project, or call it something else.
+
+    Raises:
+        LookupError: This tenant has no such number.
+        NoScenarioError: Its project has no such scenario.
+    """
+    before = await find(store, number_id)
+    if before is None:
+        raise LookupError("no such number")
+    if scenario_id != before.scenario_id:
+        await refuse_foreign_scenario(store, before.project_id, scenario_id)
+    values = {"scenario_id": scenario_id, "label": label}
+    await store.change(update(NumberTable).where(col(NumberTable.id) == number_id).values(**values))
+    await record(
+        store,
+        actor,
+        Tag.NUMBER_CHANGED,
+        objects={"number": str(number_id), "project": str(before.project_id), "scenario": str(scenario_id)},
+        facts={"changed": [name for name, value in values.items() if value != getattr(before, name)]},
+    )
+    return replace(before, scenario_id=scenario_id, label=label)
+
+
+async def remove(store: TenantStore, number_id: UUID, *, actor: Actor) -> bool:
+    """Answer the number no more; False when this tenant has no such number. Its calls of before stay."""
+    before = await find(store, number_id)
+    if before is None or not await store.change(delete(NumberTable).where(col(NumberTable.id) == number_id)):
+        return False
+    await record(
+        store, actor, Tag.NUMBER_REMOVED, objects={"number": str(number_id), "project": str(before.project_id)}
+    )
+    return True
+
+
+async def refuse_foreign_scenario(store: TenantStore, project_id: UUID, scenario_id: UUID) -> None:
+    """Make sure that the scenario is of the project.
+
+    Raises:
+        NoScenarioError: It is not.
+    """
+    scenario = select(ScenarioTable.id).where(ScenarioTable.id == scenario_id, ScenarioTable.project_id == project_id)
+    if await store.first(scenario) is None:
+        raise NoScenarioError("the project has no such scenario")
+
+
+_LAST_CALLS = """
+SELECT wanted.called, s.id, s.planned_at, s.state, s.end_reason
+FROM unnest(CAST(:called AS text[])) AS wanted (called)
+CROSS JOIN LATERAL (
+    SELECT id, planned_at, state, end_reason FROM sessions
+    WHERE tenant_id = :tenant_id AND sessions.called = wanted.called AND state <> 'spare'
+    ORDER BY id DESC LIMIT 1
+) AS s
+"""
+
+
+async def last_calls(store: TenantStore, called: Sequence[str]) -> Mapping[str, LastCall]:
+    """The newest call to each of these numbers, as far as there was one."""
+    return {
+        row[0]: LastCall(session_id=row[1], planned_at=row[2], state=row[3], end_reason=row[4])
+        for row in await store.fixed(_LAST_CALLS, called=list(called))
+    }
+
+
+def _numbers(rows: Sequence[NumberTable]) -> tuple[Number, ...]:
     return tuple(Number(row.id, row.project_id, row.scenario_id, row.called, row.label) for row in rows)

@@ -16,7 +16,9 @@ A developer writes a scenario as a TOML file; every key but `name` and `instruct
 """
 
 import tomllib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
@@ -26,17 +28,25 @@ from msgspec import Meta
 from sqlmodel import col, func, select, update
 from uuid_utils.compat import uuid7
 
-from policies.audit_tags import Actor, Tag
+from policies.audit_tags import Actor, ActorKind, Tag
 from store.audit.log import record
 from store.scope import TenantStore
-from store.tables.setup import ScenarioTable, ScenarioVersionTable
+from store.tables.base import among
+from store.tables.setup import ScenarioDraftTable, ScenarioTable, ScenarioVersionTable
 
+_NO_NUL = "^[^\\x00]*$"
+"""PostgreSQL keeps every character but this one."""
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-_Words = Annotated[str, Meta(min_length=1, max_length=2_000)]
+_Words = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=_NO_NUL)]
+_Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
 
 
 class ScenarioFileError(Exception):
     """A scenario file that cannot be used; says what is wrong with which key."""
+
+
+class ScenarioChangedError(Exception):
+    """Somebody else has changed the scenario since it was read: what was read is not what would be replaced."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -56,12 +66,12 @@ class TurnDetection(_Part, frozen=True, kw_only=True):
 class ModelWishes(_Part, frozen=True, kw_only=True):
     """Which realtime model speaks, and how."""
 
-    name: str | None = None
+    name: _Identifier | None = None
     """None: the server's own choice."""
-    voice: str | None = None
+    voice: _Identifier | None = None
     speed: Annotated[float, Meta(ge=0.25, le=1.5)] = 1.0
     turn_detection: TurnDetection = TurnDetection()
-    transcription_model: str | None = None
+    transcription_model: _Identifier | None = None
 
 
 class ConsentWishes(_Part, frozen=True, kw_only=True):
@@ -89,16 +99,16 @@ class RecordingWishes(_Part, frozen=True, kw_only=True):
 class TransferTarget(_Part, frozen=True, kw_only=True):
     """Somewhere a caller may be sent; the model sees id and label, never the address."""
 
-    id: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
+    id: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$(?!\\n)")]
     label: _Words
-    uri: Annotated[str, Meta(pattern="^(sips?|tel):[^\\s<>]{1,250}$")]
+    uri: Annotated[str, Meta(pattern="^(sips?|tel):[^\\s<>\\x00]{1,250}$(?!\\n)")]
 
 
 class FallbackWishes(_Part, frozen=True, kw_only=True):
     """What happens when there is no model."""
 
     action: Literal["take_message", "transfer", "end"] = "take_message"
-    target_id: str | None = None
+    target_id: _Identifier | None = None
     """Present exactly when the action is "transfer"."""
     message_seconds: _Seconds = 60.0
 
@@ -116,14 +126,14 @@ class LimitWishes(_Part, frozen=True, kw_only=True):
 class Scenario(_Part, frozen=True, kw_only=True):
     """All that a scenario says: what a scenario file holds and a version keeps."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    instructions: Annotated[str, Meta(min_length=1, max_length=100_000)]
+    name: _Identifier
+    instructions: Annotated[str, Meta(min_length=1, max_length=100_000, pattern=_NO_NUL)]
     """For the model."""
-    opening: Annotated[str, Meta(max_length=2_000)] = ""
+    opening: Annotated[str, Meta(max_length=2_000, pattern=_NO_NUL)] = ""
     """What the agent is asked to say first; empty lets the caller begin."""
-    language: Annotated[str, Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    language: Annotated[str, Meta(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\\n)")] | None = None
     """BCP 47; None: the project's."""
-    tools: tuple[str, ...] = ("take_message", "hang_up")
+    tools: tuple[_Identifier, ...] = ("take_message", "hang_up")
     """By name; the call's own (`hang_up`, `transfer`, `take_message`, `send_dtmf`) and the desk's."""
     transfers: tuple[TransferTarget, ...] = ()
     model: ModelWishes = ModelWishes()
@@ -165,6 +175,21 @@ class ScenarioSummary:
     project_id: UUID
     name: str
     published_version: int | None
+    revision: int
+    """One more with each change of any kind. Who changes says which one they have read."""
+    drafted: bool
+    """Something is being written that answers no call yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One published wording: by whom and when."""
+
+    version: int
+    published_at: datetime
+    by: Actor
+    copy_of: int | None
+    """The version that was gone back to."""
 
 
 def parse_scenario(text: str) -> Scenario:
@@ -193,26 +218,43 @@ def read_scenario(path: Path) -> Scenario:
 
 async def create(store: TenantStore, *, project_id: UUID, content: Scenario, actor: Actor) -> PublishedScenario:
     """A new scenario, published in its first version."""
-    scenario_id = uuid7()
-    await store.add(
-        ScenarioTable(
-            tenant_id=store.tenant_id, id=scenario_id, project_id=project_id, name=content.name, published_version=None
-        )
-    )
+    scenario_id = await add(store, project_id=project_id, name=content.name)
     version = await publish(store, scenario_id, content, actor=actor)
     return PublishedScenario(scenario_id, project_id, version, content)
 
 
-async def publish(store: TenantStore, scenario_id: UUID, content: Scenario, *, actor: Actor) -> int:
+async def add(store: TenantStore, *, project_id: UUID, name: str) -> UUID:
+    """A place for a new scenario: nothing is drafted or published yet."""
+    row = ScenarioTable(tenant_id=store.tenant_id, id=uuid7(), project_id=project_id, name=name, published_version=None)
+    await store.add(row)
+    return row.id
+
+
+async def publish(
+    store: TenantStore,
+    scenario_id: UUID,
+    content: Scenario,
+    *,
+    actor: Actor,
+    revision: int | None = None,
+    copy_of: int | None = None,
+) -> int:
     """Make this the wording that answers from the next call on; its version. Running calls keep theirs.
+
+    Args:
+        store: The tenant's transaction.
+        scenario_id: Of which scenario.
+        content: What it is to say.
+        actor: Who publishes it.
+        revision: What they have read; None publishes whatever anybody did meanwhile.
+        copy_of: The version that this goes back to.
 
     Raises:
         LookupError: This tenant has no such scenario.
+        ScenarioChangedError: It is at another revision.
     """
     # Two people publishing at once get two versions, one after the other: the row lock orders them.
-    locked = select(ScenarioTable).where(ScenarioTable.id == scenario_id).with_for_update()
-    if await store.first(locked) is None:
-        raise LookupError("no such scenario")
+    await lock(store, scenario_id, revision)
     latest = select(func.max(col(ScenarioVersionTable.version))).where(ScenarioVersionTable.scenario_id == scenario_id)
     version = (await store.first(latest) or 0) + 1
     await store.add(
@@ -221,17 +263,49 @@ async def publish(store: TenantStore, scenario_id: UUID, content: Scenario, *, a
             scenario_id=scenario_id,
             version=version,
             content=msgspec.to_builtins(content),
+            actor_kind=actor.kind,
+            actor_id=actor.id,
+            copy_of=copy_of,
         )
     )
     await store.change(
         update(ScenarioTable)
         .where(col(ScenarioTable.id) == scenario_id)
-        .values(published_version=version, name=content.name)
+        .values(published_version=version, name=content.name, revision=ScenarioTable.revision + 1)
     )
-    await record(
-        store, actor, Tag.SCENARIO_PUBLISHED, objects={"scenario": str(scenario_id)}, facts={"version": version}
-    )
+    tag = Tag.SCENARIO_PUBLISHED if copy_of is None else Tag.SCENARIO_ROLLED_BACK
+    facts: dict[str, str | int | bool | list[str] | None] = {"version": version}
+    if copy_of is not None:
+        facts["copy_of"] = copy_of
+    await record(store, actor, tag, objects={"scenario": str(scenario_id)}, facts=facts)
     return version
+
+
+async def roll_back(
+    store: TenantStore, scenario_id: UUID, version: int, *, revision: int | None = None, actor: Actor
+) -> int:
+    """Publish an old version once more, as a new one; the number of that.
+
+    Raises:
+        LookupError: This tenant has no such version.
+        ScenarioChangedError: The scenario is at another revision.
+    """
+    content = await content_of(store, scenario_id, version)
+    return await publish(store, scenario_id, content, actor=actor, revision=revision, copy_of=version)
+
+
+async def lock(store: TenantStore, scenario_id: UUID, revision: int | None) -> None:
+    """Let nobody else change the scenario until the transaction ends.
+
+    Raises:
+        LookupError: This tenant has no such scenario.
+        ScenarioChangedError: It is not at this revision.
+    """
+    row = await store.first(select(ScenarioTable).where(ScenarioTable.id == scenario_id).with_for_update())
+    if row is None:
+        raise LookupError("no such scenario")
+    if revision is not None and row.revision != revision:
+        raise ScenarioChangedError(f"revision {row.revision} is the newest")
 
 
 async def published(store: TenantStore, scenario_id: UUID) -> PublishedScenario | None:
@@ -268,7 +342,60 @@ async def content_of(store: TenantStore, scenario_id: UUID, version: int) -> Sce
     return msgspec.convert(content, Scenario)
 
 
+async def versions_of(
+    store: TenantStore, scenario_id: UUID, *, before: int | None = None, limit: int = 50
+) -> tuple[Version, ...]:
+    """What was published, newest first; at most `limit`. The next page begins `before` the last of this one."""
+    statement = select(ScenarioVersionTable).where(ScenarioVersionTable.scenario_id == scenario_id)
+    if before is not None:
+        statement = statement.where(col(ScenarioVersionTable.version) < before)
+    rows = await store.all(statement.order_by(col(ScenarioVersionTable.version).desc()).limit(limit))
+    return tuple(
+        Version(
+            version=row.version,
+            published_at=row.created_at,
+            by=Actor(msgspec.convert(row.actor_kind, ActorKind), row.actor_id),
+            copy_of=row.copy_of,
+        )
+        for row in rows
+    )
+
+
 async def all_scenarios(store: TenantStore) -> tuple[ScenarioSummary, ...]:
     """Every scenario of this tenant, oldest first."""
-    rows = await store.all(select(ScenarioTable).order_by(col(ScenarioTable.id)))
-    return tuple(ScenarioSummary(row.id, row.project_id, row.name, row.published_version) for row in rows)
+    return await _summaries(store, await store.all(select(ScenarioTable).order_by(col(ScenarioTable.id))))
+
+
+async def find(store: TenantStore, scenario_id: UUID) -> ScenarioSummary | None:
+    """The scenario, if this tenant has it."""
+    found = await _summaries(store, await store.all(select(ScenarioTable).where(ScenarioTable.id == scenario_id)))
+    return found[0] if found else None
+
+
+async def list_scenarios(
+    store: TenantStore,
+    *,
+    project_ids: Collection[UUID] | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> tuple[ScenarioSummary, ...]:
+    """Scenarios of these projects, or of all, newest first; the next page begins `before` the last of this one."""
+    statement = select(ScenarioTable)
+    if project_ids is not None:
+        statement = statement.where(col(ScenarioTable.project_id).in_(project_ids))
+    if before is not None:
+        statement = statement.where(col(ScenarioTable.id) < before)
+    return await _summaries(store, await store.all(statement.order_by(col(ScenarioTable.id).desc()).limit(limit)))
+
+
+async def _summaries(store: TenantStore, rows: Sequence[ScenarioTable]) -> tuple[ScenarioSummary, ...]:
+    ids = [row.id for row in rows]
+    drafted = set(
+        await store.all(select(ScenarioDraftTable.scenario_id).where(among(ScenarioDraftTable.scenario_id, ids)))
+    )
+    return tuple(
+        ScenarioSummary(
+            row.id, row.project_id, row.name, row.published_version, row.revision, drafted=row.id in drafted
+        )
+        for row in rows
+    )

@@ -51,6 +51,7 @@ class ScenarioTable(TenantRow, table=True):
     project_id: UUID
     name: str
     published_version: int | None
+    revision: int = 1
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
@@ -62,7 +63,22 @@ class ScenarioVersionTable(TenantRow, table=True):
     scenario_id: UUID = Field(primary_key=True)
     version: int = Field(primary_key=True)
     content: dict[str, Any] = Field(sa_type=JSONB)
+    actor_kind: str
+    actor_id: str
+    copy_of: int | None = None
     created_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+
+
+class ScenarioDraftTable(TenantRow, table=True):
+    """What is being written and answers no call yet; one of a scenario."""
+
+    __tablename__: ClassVar[str] = "scenario_drafts"
+
+    scenario_id: UUID = Field(primary_key=True)
+    content: dict[str, Any] = Field(sa_type=JSONB)
+    actor_kind: str
+    actor_id: str
+    changed_at: datetime = Field(default_factory=now, sa_type=Timestamp)
 
 
 class NumberTable(TenantRow, table=True):

@@ -61,6 +61,7 @@ IDS = {
     "intake_id": ("dsar_intakes", "id"),
     "job_id": ("job_progress", "job_id"),
     "mail_id": ("mails", "id"),
+    "number_id": ("numbers", "id"),
     "project_id": ("projects", "id"),
     "scenario_id": ("scenarios", "id"),
     "session_id": ("sessions", "id"),
@@ -477,6 +478,9 @@ _BY_NAME: dict[str, Maker] = {
     "store.secrets_vault.use_secret.name": _secret_name,
     "store.numbers.create.scenario_id": _scenario_of_project,
     "store.numbers.create.called": lambda _: _new_number(),
+    "store.numbers.last_calls.called": lambda draw: [side.shop.called for side in draw.world.sides],
+    "store.scenarios.publish.copy_of": lambda _: None,
+    "store.scenarios.versions_of.before": lambda draw: draw.chance.randrange(1, 6),
 }
 
 

@@ -39,6 +39,7 @@ CREATE TABLE scenarios (
     project_id        uuid NOT NULL,
     name              text NOT NULL,
     published_version integer,
+    revision          integer NOT NULL DEFAULT 1 CHECK (revision >= 1),  -- one more with each change, for two editors
     created_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, project_id, id),
@@ -50,8 +51,22 @@ CREATE TABLE scenario_versions (
     scenario_id uuid NOT NULL,
     version     integer NOT NULL CHECK (version >= 1),
     content     jsonb NOT NULL,
+    actor_kind  text NOT NULL,
+    actor_id    text NOT NULL,
+    copy_of     integer CHECK (copy_of < version),  -- the version that was rolled back to
     created_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, scenario_id, version),
+    FOREIGN KEY (tenant_id, scenario_id) REFERENCES scenarios (tenant_id, id) ON DELETE CASCADE
+);
+
+CREATE TABLE scenario_drafts (
+    tenant_id   uuid NOT NULL REFERENCES tenants,
+    scenario_id uuid NOT NULL,
+    content     jsonb NOT NULL,
+    actor_kind  text NOT NULL,
+    actor_id    text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, scenario_id),
     FOREIGN KEY (tenant_id, scenario_id) REFERENCES scenarios (tenant_id, id) ON DELETE CASCADE
 );
 ALTER TABLE scenarios
@@ -111,6 +126,8 @@ CREATE INDEX ON sessions (tenant_id, project_id, id);
 CREATE INDEX ON sessions (tenant_id, caller_index, id) WHERE caller_index IS NOT NULL;
 CREATE INDEX ON sessions (tenant_id, planned_at) WHERE state = 'open';
 CREATE INDEX ON sessions (tenant_id, scenario_id, scenario_version);
+CREATE INDEX ON sessions (tenant_id, called, id);
+CREATE INDEX ON sessions (tenant_id, trunk, id);
 
 CREATE TABLE turns (
     tenant_id   uuid NOT NULL,
@@ -224,6 +241,7 @@ TABLES = (
     "projects",
     "scenarios",
     "scenario_versions",
+    "scenario_drafts",
     "numbers",
     "trunks",
     "sessions",
