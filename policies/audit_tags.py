@@ -28,6 +28,8 @@ OPERATOR = Actor("operator", "cli")
 class Tag(StrEnum):
     """Acts, in alphabetical order."""
 
+    ACCOUNT_MADE = "platform:account:made"
+    ACCOUNT_REMOVED = "platform:account:removed"
     AUDIT_EXPORTED = "tenant:audit:exported"
     AUDIT_PRUNED = "tenant:audit:pruned"
     BACKUP_MADE = "tenant:backup:made"
@@ -39,6 +41,10 @@ class Tag(StrEnum):
     CALL_RECORDING_RESUMED = "session:recording:resumed"
     CALL_TRANSFERRED = "session:call:transferred"
     CHECKPOINT_MADE = "platform:checkpoint:made"
+    DEVICE_REVOKED = "platform:device:revoked"
+    DEVICE_SIGNED_IN = "platform:device:signed_in"
+    DEVICE_SIGNED_OUT = "platform:device:signed_out"
+    DEVICE_TOKEN_REUSED = "platform:device_token:reused"  # noqa: S105 - names an act
     DSAR_CASE_CLOSED = "tenant:dsar_case:closed"
     DSAR_CASE_ESCALATED = "tenant:dsar_case:escalated"
     DSAR_CASE_OPENED = "tenant:dsar_case:opened"
@@ -50,6 +56,8 @@ class Tag(StrEnum):
     DSAR_REQUEST_ROUTED = "platform:dsar_request:routed"
     DSAR_REQUEST_STOPPED = "platform:dsar_request:stopped"
     DSAR_REQUEST_TAKEN_IN = "platform:dsar_request:taken_in"
+    FIRST_OWNER_LINK_MADE = "platform:first_owner_link:made"
+    FIRST_OWNER_LINK_USED = "platform:first_owner_link:used"
     HIPAA_CHANGED = "project:hipaa:changed"
     HOLD_PLACED = "project:legal_hold:placed"
     HOLD_RELEASED = "project:legal_hold:released"
@@ -61,6 +69,7 @@ class Tag(StrEnum):
     KEY_CREATED = "tenant:api_key:created"
     KEY_REVOKED = "tenant:api_key:revoked"
     KEY_ROTATED = "tenant:api_key:rotated"
+    MEMBER_ADDED = "tenant:member:added"
     MEMBER_INVITED = "tenant:member:invited"
     MEMBER_LEFT = "tenant:member:left"
     MEMBER_REMOVED = "tenant:member:removed"
@@ -89,6 +98,7 @@ class Tag(StrEnum):
     SECRET_REMOVED = "tenant:secret:removed"  # noqa: S105 - names an act
     SECRET_SET = "tenant:secret:set"  # noqa: S105 - names an act
     SESSIONS_ERASED = "session:session:erased"
+    SIGN_IN_CODES_STOPPED = "platform:sign_in_codes:stopped"
     SUBPROCESSOR_ADDED = "platform:subprocessor:added"
     SUBPROCESSOR_BAA_CHANGED = "platform:subprocessor_baa:changed"
     SUBPROCESSOR_NOTICED = "tenant:subprocessor:notice_sent"

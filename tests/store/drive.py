@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from uuid_utils.compat import uuid7
 
 import store as room
+from policies.access import Scope
+from policies.api_keys import KeyWish
 from policies.audit_tags import Actor, Tag
 from policies.chunks import ChunkSealer, recording_context
 from policies.dsar import Wish
@@ -55,17 +57,20 @@ if typing.TYPE_CHECKING:
     import psycopg
 
 IDS = {
+    "api_key_id": ("api_keys", "id"),
     "case_id": ("dsar_cases", "id"),
     "erasure_id": ("erasures", "id"),
     "hold_id": ("legal_holds", "id"),
     "intake_id": ("dsar_intakes", "id"),
     "job_id": ("job_progress", "job_id"),
     "mail_id": ("mails", "id"),
+    "membership_id": ("memberships", "id"),
     "number_id": ("numbers", "id"),
     "project_id": ("projects", "id"),
     "scenario_id": ("scenarios", "id"),
     "session_id": ("sessions", "id"),
     "trunk_id": ("trunks", "id"),
+    "user_id": ("memberships", "user_id"),
 }
 """Where an argument of this name, or of its plural, is found."""
 NOT_DRIVEN = {
@@ -423,6 +428,7 @@ _BY_TYPE: dict[Any, Maker] = {
     CallReport: _opened_report,
     Database: lambda draw: draw.world.database,
     SignedCheckpoint: _checkpoint,
+    KeyWish: lambda draw: KeyWish(name=draw.text, scopes=frozenset({Scope.SESSIONS_READ})),
     Letter: lambda draw: Letter(draw.text, draw.text),
     PhoneNumber: lambda draw: PhoneNumber(draw.number, "DE", toll_free=False),
     Secret: lambda draw: Secret(draw.text),
@@ -434,6 +440,7 @@ _BY_TYPE: dict[Any, Maker] = {
     bytes: lambda draw: draw.chance.randbytes(16),
     datetime: lambda draw: datetime.now(UTC) + timedelta(hours=draw.chance.randrange(-48, 48)),
     int: lambda draw: draw.chance.randrange(1, 6),
+    timedelta: lambda draw: timedelta(hours=draw.chance.randrange(3)),
     str: lambda draw: draw.text,
 }
 _BY_NAME: dict[str, Maker] = {
