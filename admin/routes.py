@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from admin import probes
+from admin import assets, probes
 from admin.route import Open, Operation, Route
 from policies import security_txt
 
@@ -15,6 +15,7 @@ SERVER: Final[Sequence[Route]] = (
     Route("GET", security_txt.POLICY_PATH, probes.security_policy, Open.ANYONE),
     Route("GET", security_txt.THANKS_PATH, probes.security_thanks, Open.ANYONE),
     Route("GET", "/subprocessors.json", probes.subprocessors, Open.ANYONE),
+    Route("GET", assets.PREFIX + "{name}", assets.serve, Open.ANYONE),
 )
 """About the server itself."""
 

@@ -38,6 +38,11 @@ class PhoneNumber:
     toll_free: bool
 
 
+def is_country(code: str) -> bool:
+    """Whether there is a country of this code (ISO 3166-1 alpha-2), as far as it has telephone numbers."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 def parse_number(text: str, default_region: str | None = None) -> PhoneNumber | None:
     """The number that a person typed or a network sent; None when it is none, or none that exists.
 
@@ -87,6 +92,14 @@ def written_forms(number: PhoneNumber) -> tuple[str, ...]:
         phonenumbers.national_significant_number(parsed),
     )
     return tuple(dict.fromkeys(forms))
+
+
+def spaced_form(text: str) -> str:
+    """As people read a number, `+49 30 23125001`; what is no international number comes back as it is."""
+    number = _read(text, None) if text.startswith("+") else None
+    if number is None:
+        return text
+    return phonenumbers.format_number(phonenumbers.parse(number.e164, None), PhoneNumberFormat.INTERNATIONAL)
 
 
 def _read(text: str, region: str | None) -> PhoneNumber | None:

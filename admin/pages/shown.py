@@ -1,0 +1,77 @@
+"""How figures, lengths and numbers are written for people."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from policies.numbers import spaced_form
+
+_DASH: Final = "\u2013"
+
+
+def duration(seconds: float | None) -> str:
+    """`1:05` or `1:02:03`; a dash where it is not known."""
+    if seconds is None:
+        return _DASH
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def count(number: float | None) -> str:
+    """`12,345`, with a thin space between thousands; a dash where it is not known."""
+    return _DASH if number is None else f"{number:,.0f}".replace(",", "\u202f")
+
+
+def percent(part: float | None, whole: float | None) -> str:
+    """`97 %` of the whole; a dash where there is no whole."""
+    if part is None or not whole:
+        return _DASH
+    share = 100 * part / whole
+    return f"{share:.0f} %" if share in {0, 100} or 1 <= share <= 99 else f"{share:.1f} %"
+
+
+def milliseconds(value: float | None) -> str:
+    """`840 ms`, `1.2 s`; a dash where it is not known."""
+    if value is None:
+        return _DASH
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def phone(number: str | None) -> str:
+    """`+49 30 23125001`; "withheld" where the line gave none, and as it stands where it is no number."""
+    return "withheld" if number is None else spaced_form(number)
+
+
+def moment(at: datetime | None) -> str:
+    """For `datetime` of a time element: ISO 8601 in UTC."""
+    return "" if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_utc(at: datetime | None) -> str:
+    """What is read without JavaScript."""
+    return _DASH if at is None else at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def plain(word: str) -> str:
+    """`disclosure_played` as words: `Disclosure played`."""
+    return word.replace("_", " ").replace(":", " ").capitalize()
+
+
+def tail(identifier: UUID | str) -> str:
+    """The end of an id: enough to tell it from its neighbours."""
+    return str(identifier)[-6:]
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "duration": duration,
+    "count_of": count,
+    "percent_of": percent,
+    "milliseconds": milliseconds,
+    "phone": phone,
+    "moment": moment,
+    "moment_utc": moment_utc,
+    "plain": plain,
+    "tail": tail,
+}
