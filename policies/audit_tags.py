@@ -89,12 +89,17 @@ class Tag(StrEnum):
     RECEIPT_SIGNED = "tenant:receipt:signed"
     RECORDING_EXPORTED = "session:recording:exported"
     RECORDING_PLAYED = "session:recording:played"
+    RECOVERY_CODES_MADE = "platform:recovery_codes:made"
     RESIDENCY_CHANGED = "project:residency:changed"
     RETENTION_CHANGED = "project:retention:changed"
     RETENTION_RAN = "project:retention:ran"
     SCENARIO_DRAFTED = "project:scenario:drafted"
     SCENARIO_PUBLISHED = "project:scenario:published"
     SCENARIO_ROLLED_BACK = "project:scenario:rolled_back"
+    SECOND_FACTOR_ADDED = "platform:second_factor:added"
+    SECOND_FACTOR_REFUSED = "platform:second_factor:refused"
+    SECOND_FACTOR_REMOVED = "platform:second_factor:removed"
+    SECOND_FACTOR_SHOWN = "platform:second_factor:shown"
     SECRET_REMOVED = "tenant:secret:removed"  # noqa: S105 - names an act
     SECRET_SET = "tenant:secret:set"  # noqa: S105 - names an act
     SESSIONS_ERASED = "session:session:erased"
