@@ -10,6 +10,7 @@ from admin.errors import answer_errors
 from admin.guards import guard
 from admin.headers import add_headers
 from admin.probes import BASE_URL, FIGURES, LISTED, PROBLEMS, Figures, Listed, Problems
+from admin.rates import RATES, Rates
 from admin.route import Operation, Route
 from admin.routes import ROUTES
 from admin.services import SERVICES, Services
@@ -25,6 +26,7 @@ def make_app(
     *,
     listed: Listed = lambda: None,
     base_url: str | None = None,
+    rates: Rates | None = None,
 ) -> web.Application:
     """The application.
 
@@ -34,12 +36,14 @@ def make_app(
         services: What everything behind a sign-in works with.
         listed: Asked for each `/subprocessors.json`.
         base_url: Under which strangers reach the server by https, without a slash at the end; None where they do not.
+        rates: What the HTTP API takes from each.
     """
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[answer_errors, guard])
     app[PROBLEMS] = problems
     app[FIGURES] = figures
     app[LISTED] = listed
     app[BASE_URL] = base_url
+    app[RATES] = rates or Rates()
     if services is not None:
         app[SERVICES] = services
     app.on_response_prepare.append(add_headers)

@@ -10,9 +10,11 @@ from admin.ask import Ask, problem_of
 from admin.auth.identify import identify
 from admin.auth.principals import key_principal, person_principal
 from admin.csrf import TOKEN, refuse_without_token, token_of
+from admin.idempotency import once
 from admin.identity import Identity
 from admin.operations import run_operation
 from admin.problems import BadRequestError, NotThereError, ProblemError
+from admin.rates import RATE_HEADERS, RATES, source_of
 from admin.route import Open, Operation, Route, Visit
 from admin.services import SERVICES, Services
 from policies.access import Principal, Refusal, Scope, authorize
@@ -51,12 +53,15 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
         assert isinstance(route.needs, Scope)  # noqa: S101 - chosen below; tells the type checker
         services = request.app[SERVICES]
         principal = await _principal(route, request, services)
+        if route.is_operation:
+            who = f"{principal.actor.kind} {principal.actor.id}"
+            request[RATE_HEADERS] = request.app[RATES].take(request.app[RATES].api, who)
         verdict = authorize(principal, route.needs)
         if isinstance(verdict, Refusal):
             raise problem_of(verdict)
         ask = Ask(request=request, services=services, principal=principal, scope=route.needs)
         if isinstance(route, Operation):
-            return await run_operation(route, ask)
+            return await once(route, ask, lambda: run_operation(route, ask))
         response: web.StreamResponse = await route.handler(ask)
         return response
 
@@ -69,9 +74,14 @@ async def _principal(route: Route, request: web.Request, services: Services) -> 
     if route.is_operation:
         principal = await key_principal(request, services)
         if principal is not None:
+            if request.query.get("tenant_id", str(principal.tenant_id)).lower() != str(principal.tenant_id):
+                raise NotThereError
             return principal
     identity = await identify(request, services)
     if identity is None:
+        if route.is_operation:
+            rates = request.app[RATES]
+            rates.take(rates.strangers, source_of(request))
         raise NobodyError
     await _came_from_us(route, request, services, identity)
     principal = await person_principal(services, identity, _tenant_id(route, request, identity))

@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from admin.rates import RATE_HEADERS
 from admin.services import SERVICES
 
 PERMISSIONS: Final = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -27,6 +28,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Add what the handler has not set itself."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers.update(request.get(RATE_HEADERS, {}))
     services = request.app.get(SERVICES)
     if request.secure or (services is not None and services.is_public):
         response.headers.setdefault("Strict-Transport-Security", _HSTS)

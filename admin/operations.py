@@ -4,14 +4,18 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
 from admin.ask import Ask
-from admin.problems import BadRequestError, NotThereError
+from admin.problems import BadRequestError, NotThereError, ProblemError
 from admin.route import Operation
+
+TENANT: Final = "tenant_id"
+"""The parameter by which a person says whose things are meant; of a key it is known."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -54,8 +58,9 @@ async def run_operation(route: Operation, ask: Ask) -> web.StreamResponse:
             given[name] = msgspec.convert(ask.request.match_info[name], kind, strict=False)
         except msgspec.ValidationError:
             raise NotThereError from None
+    query = _query(ask.request, signature.query)
     if signature.query is not None:
-        given["query"] = _query(ask.request, signature.query)
+        given["query"] = query
     if signature.body is not None:
         given["body"] = await _body(ask.request, signature.body)
     answer = await route.handler(ask, **given)
@@ -70,12 +75,22 @@ async def run_operation(route: Operation, ask: Ask) -> web.StreamResponse:
 
 
 def _query(request: web.Request, kind: Any) -> Any:
-    values: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name in values:
+    fields = {one.encode_name: one for one in msgspec.structs.fields(kind)} if kind is not None else {}
+    values: dict[str, str | list[str]] = {}
+    for name in request.query:
+        if name == TENANT:
+            continue
+        if name not in fields:
+            raise BadRequestError("There is no such parameter.", field=name, remedy="/api lists those that there are")
+        given = request.query.getall(name)
+        if typing.get_origin(fields[name].type) in {list, tuple}:
+            values[name] = given
+        elif len(given) > 1:
             raise BadRequestError("This is given twice.", field=name)
-        if name != "tenant_id":
-            values[name] = value
+        else:
+            values[name] = given[0]
+    if kind is None:
+        return None
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -83,14 +98,34 @@ def _query(request: web.Request, kind: Any) -> Any:
 
 
 async def _body(request: web.Request, kind: Any) -> Any:
+    content = await request.read()
+    if not content and type(None) in typing.get_args(kind):
+        return None
     if request.content_type != "application/json":
-        raise BadRequestError("The body is JSON.", field="Content-Type", remedy="Send Content-Type: application/json")
+        raise ProblemError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "The body is JSON.",
+            field="Content-Type",
+            remedy="Send Content-Type: application/json",
+        )
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        body = msgspec.json.decode(content, type=kind)
+        if b"\\u0000" in content and _holds_nul(msgspec.json.decode(content)):
+            raise BadRequestError("A text holds a character that no text has.", field="body", remedy="Leave out U+0000")
     except msgspec.ValidationError as error:
         raise _wrong(error, "body") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequestError("The body is no JSON.", field="body") from None
+    return body
+
+
+def _holds_nul(value: Any) -> bool:
+    """PostgreSQL has no text with U+0000 in it."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _wrong(error: msgspec.ValidationError, where: str) -> BadRequestError:

@@ -73,6 +73,8 @@ class Operation(Route):
     """Statuses that it may answer besides those of every operation."""
     media_type: str = "application/json"
     """Of the answer; something else where the handler returns a response of its own."""
+    shown_once: bool = False
+    """Whether the answer holds a secret: it is not kept for whoever sends the request again (`admin.idempotency`)."""
 
     @property
     def is_operation(self) -> bool:

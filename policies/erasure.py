@@ -221,6 +221,11 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         why="who did what and when, for seven years; ids only, and of persons a commitment that leads nowhere once its"
         " opening is gone",
     ),
+    "audit_about": TableRule(
+        call=Fate.KEPT, project=Fate.KEPT,
+        columns=_columns(id="about idx"),
+        why="finds who did what to a thing, by its random id; goes with the text of the entry, after seven years",
+    ),
     "audit_personal": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
         columns=_columns(id="idx", index="subject", person_sealed="sealed"),
@@ -291,7 +296,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     "dsar_cases": TableRule(
         call=Fate.UNTOUCHED, project=Fate.KEPT,
         columns=_columns(
-            id="id project_id",
+            id="id project_id erasure_id",
             tenant_sealed="caller_sealed contact_sealed",
             index="caller_index",
             hash="erased_objects",
@@ -378,6 +383,13 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     "wrong_codes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="user_id", fact="since count"),
         why="goes with the account",
+    ),
+    "kept_answers": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=_columns(
+            id="actor_kind actor_id", hash="key_hash request_hash", tenant_sealed="answer_sealed", fact="begun_at status"
+        ),
+        why="for a day, so that a request that is sent again is not done again",
     ),
 })  # fmt: skip  # a table of rules, each with its columns close together
 

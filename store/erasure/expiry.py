@@ -18,7 +18,7 @@ from sqlmodel import and_, col, delete, func, or_, select, update
 from policies.audit_tags import Actor, Tag
 from policies.retention import AUDIT_YEARS, Wishes, limits, may_set, usage_limit, years_after
 from policies.verdict import Deny
-from store import jobs
+from store import answers, jobs
 from store.audit.export import prune as prune_audit
 from store.audit.log import record
 from store.blobs import Blobs
@@ -292,6 +292,7 @@ async def run_round(this: jobs.Round) -> None:
     """The daily round: leaves a job in each tenant, so that a large one does not keep the others waiting."""
 
     async def visit(store: TenantStore) -> None:
+        await answers.forget_old(store, datetime.now(UTC))
         await jobs.defer(store, TASK, lock=LOCK)
 
     await each_tenant(this.database, "retention_round", visit)

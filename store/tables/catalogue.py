@@ -1,7 +1,9 @@
 """All tables in one list: what the guard scopes, the manifest of erasure covers, and the tests walk through."""
 
 from store.tables.api import ApiKeyTable
+from store.tables.answers import KeptAnswerTable
 from store.tables.audit import (
+    AuditAboutTable,
     AuditAnchorTable,
     AuditCheckpointTable,
     AuditHeadTable,
@@ -104,6 +106,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     ConsentProofTable,
     AuditHeadTable,
     AuditLeafTable,
+    AuditAboutTable,
     AuditPersonalTable,
     AuditCheckpointTable,
     AuditAnchorTable,
@@ -112,6 +115,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     SubprocessorTable,
     SubprocessorNoticeTable,
     SessionTransferTable,
+    KeptAnswerTable,
     MembershipTable,
     InvitationTable,
     ApiKeyTable,

@@ -422,6 +422,11 @@ async def _receipt(draw: Draw) -> dict[str, Any]:
         return await sign_receipt(store, {"words": draw.text}, leaf)
 
 
+def _some_hash(draw: Draw) -> bytes:
+    """One of a few, so that what begins is also found again."""
+    return bytes([draw.chance.randrange(3)]) * 32
+
+
 _BY_TYPE: dict[Any, Maker] = {
     Actor: lambda draw: Actor("user", str(draw.side.tenant_id)),
     Blobs: lambda draw: draw.world.blobs,
@@ -475,6 +480,11 @@ _BY_NAME: dict[str, Maker] = {
     "version": lambda draw: draw.chance.randrange(1, 3),
     "scenario_version": lambda _: 1,
     "wrapped": _wrapped_key,
+    "store.answers.begin.key_hash": _some_hash,
+    "store.answers.begin.request_hash": _some_hash,
+    "store.answers.keep.key_hash": _some_hash,
+    "store.answers.keep.status": lambda _: 201,
+    "store.answers.drop.key_hash": _some_hash,
     "store.dsar.erasing.erase_for_case.case_id": _case,
     "store.erasure.projects.find_deletion.project_id": _deleted,
     "store.outbox.queue_mail.subject": lambda draw: draw.text,

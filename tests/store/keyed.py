@@ -14,7 +14,7 @@ from policies.audit_tags import OPERATOR
 from policies.dsar import Wish
 from policies.numbers import PhoneNumber
 from policies.secret import Secret
-from store import outbox, secrets_vault, sessions
+from store import answers, outbox, secrets_vault, sessions
 from store.audit import log
 from store.blobs import Blobs
 from store.dsar import cases, contacts, intake
@@ -28,6 +28,7 @@ from tests.store.erasure.world import CALLER, make_call
 
 NUMBER: Final = PhoneNumber(CALLER, "DE", toll_free=False)
 _ADDRESS: Final = "anna@example.org"
+_SENT: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ async def fill(database: Database, blobs: Blobs, shop: Shop, *, calls: int = 3) 
         )
         mail_id = await outbox.queue_mail(store, to=_ADDRESS, subject="Hello", body="How are you?", kind="test")
         await secrets_vault.set_secret(store, "plugin/calendar", Secret("a long and secret token"), actor=OPERATOR)
+        await answers.begin(store, OPERATOR, _SENT, _SENT, now)
+        await answers.keep(store, OPERATOR, _SENT, 201, "an answer of the API")
     return Kept(shop, tuple(made), case_id, intake_id, code, mail_id)
 
 
@@ -91,6 +94,7 @@ async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
         "business": business and columns.open(business, "dsar_routes", "business", kept.intake_id, kept.case_id),
         "holds": [one.reason for one in await list_holds(store)],
         "mail": mail and (mail.to, mail.subject, mail.body),
+        "answer": await answers.begin(store, OPERATOR, _SENT, _SENT, datetime.now(UTC)),
         "secret": (await secrets_vault.use_secret(store, "plugin/calendar")).reveal(),
         "persons": [one.personal for one in await log.entries(store, limit=200, tag="tenant:dsar") if one.personal],
     }

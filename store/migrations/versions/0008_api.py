@@ -29,11 +29,29 @@ CREATE TABLE api_keys (
 );
 """
 
+KEPT_ANSWERS = """
+-- Kept for a day.
+CREATE TABLE kept_answers (
+    tenant_id     uuid NOT NULL REFERENCES tenants,
+    actor_kind    text NOT NULL,
+    actor_id      text NOT NULL,
+    key_hash      bytea NOT NULL CHECK (length(key_hash) = 32),
+    request_hash  bytea NOT NULL CHECK (length(request_hash) = 32),
+    begun_at      timestamptz NOT NULL,
+    status        integer CHECK (status BETWEEN 200 AND 399),  -- NULL while it is being done
+    answer_sealed bytea CHECK (answer_sealed IS NULL OR status IS NOT NULL),
+    PRIMARY KEY (tenant_id, actor_kind, actor_id, key_hash)
+);
+CREATE INDEX ON kept_answers (tenant_id, begun_at);
+"""
+
 
 def upgrade() -> None:
     """Make it."""
     op.get_bind().exec_driver_sql(API_KEYS)
     isolate("api_keys")
+    op.get_bind().exec_driver_sql(KEPT_ANSWERS)
+    isolate("kept_answers")
     # Whose key it is has to be known before its tenant is.
     show("api_keys", "aitelier_platform", "tenant_id", "id", "key_hash")
 
