@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 
-from policies.disclosure import DisclosureDecision, ScenarioWishes, decide
+from policies.disclosure import DisclosureDecision, decide
 from store.answering import Route
+from store.opening import wishes_of
 from store.scenarios import Scenario
 from store.sessions import OpenedSession
 from voice.desk.clips import Sentence
@@ -59,12 +60,7 @@ class Draft:
             project_jurisdiction=self.where.project.jurisdiction,
             called=self.called,
             caller=self.caller,
-            wishes=ScenarioWishes(
-                disclose_ai=self.content.consent.disclose_ai,
-                record=self.content.recording.audio and self.where.project.recording_days > 0,
-                always_ask_consent=self.content.consent.always_ask,
-                on_refusal=self.content.consent.on_refusal,
-            ),
+            wishes=wishes_of(self.content, self.where.project),
             on_date=self.on,
         )
 

@@ -1,24 +1,17 @@
 """Which sentences a call of one scenario may have to say, in whose words and in which language."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from policies.disclosure import DisclosureDecision
 from policies.languages import nearest_language
-from policies.wordings import Kind, disclosure_kind, fill, wording
+from policies.opening import opening
+from policies.wordings import Kind, fill, wording
+from store.opening import language_of
 from store.projects import Project
 from store.scenarios import Scenario
 from voice.desk.clips import Sentence
-
-_SAYS_AI = re.compile(
-    r"\b(A\.?I\.?|KI|IA|SI|(?i:artificial|artificiel\w*|artificiale|sztuczn\w*|künstliche\w*|kunstmatig\w*))\b"
-)
-"""In one of our languages; the short forms in capitals, as "si" and "ai" are everyday words in some of them.
-
-A scenario's own wording without any of these does not count as a disclosure.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +24,7 @@ class Sentences:
     @property
     def language(self) -> str:
         """Of the call, BCP 47."""
-        return self.scenario.language or self.project.language
+        return language_of(self.scenario, self.project)
 
     def opening(self, decision: DisclosureDecision) -> Sentence:
         """The first sentence: who speaks, and whether the call is recorded, as far as has been decided."""
@@ -72,18 +65,15 @@ class Sentences:
             yield self.of(kind)
 
     def _opening(self, *, disclose_ai: bool, announce_recording: bool, ask_consent: bool) -> Sentence:
-        kind = disclosure_kind(disclose_ai=disclose_ai, announce_recording=announce_recording, ask_consent=ask_consent)
-        ours = self.of(kind)
-        own = self.scenario.consent.disclosure
-        if own is None or (disclose_ai and not _SAYS_AI.search(own)):
-            return ours
-        if announce_recording and not ask_consent:  # what the law wants said is said, whatever the scenario leaves out
-            return self._own(f"{own} {self._recording_notice()}")
-        return self._own(own)
-
-    def _recording_notice(self) -> str:
-        whole = self.of("disclosure_recorded").text
-        return whole.removeprefix(self.of("disclosure").text).strip()
+        said = opening(
+            own=self.scenario.consent.disclosure,
+            language=self.language,
+            business=self.project.business_name,
+            disclose_ai=disclose_ai,
+            announce_recording=announce_recording,
+            ask_consent=ask_consent,
+        )
+        return Sentence(said.text, said.language, self._voice, self.project.bounds)
 
     def _own(self, words: str) -> Sentence:
         return Sentence(
