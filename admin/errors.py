@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from admin.ask import ENROL, STEP_UP
+from admin.pages.render import problem_page
 from admin.paths import came_from, safe_path
 from admin.problems import ProblemError, as_answer
 from store.blobs import BlobsAwayError
@@ -33,10 +34,6 @@ _SAYS: Final = {
     ),
 }
 _WAY_ON: Final = {STEP_UP: "/account/confirm", ENROL: "/account/security"}
-
-Page = Callable[[web.Request, ProblemError], web.Response]
-PROBLEM_PAGE: Final = web.AppKey[Page]("problem_page")
-"""How a problem looks to people."""
 
 
 @web.middleware
@@ -104,8 +101,7 @@ def _answer(request: web.Request, error: ProblemError) -> web.Response:
     onwards = _way_on(request, error)
     if onwards is not None:
         return _sent_to(request, onwards)
-    page = request.app.get(PROBLEM_PAGE)
-    return as_answer(error) if page is None else page(request, error)
+    return problem_page(request, error)
 
 
 def _way_on(request: web.Request, error: ProblemError) -> str | None:
