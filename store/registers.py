@@ -5,8 +5,8 @@ mail and an entry in its own audit log, and `NOTICE_DAYS` have passed since the 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from datetime import date
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
 
 from sqlmodel import col, delete, select
 
@@ -168,6 +168,22 @@ async def _tell(store: TenantStore, row: Subprocessor, actor: Actor) -> None:
         objects={"subprocessor": row.id},
         facts={"by_mail": address is not None, "accepted": row.accepted},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """That a tenant was told of a sub-processor."""
+
+    subprocessor_id: str
+    since: date
+    """Of the entry in the register that it was about."""
+    told_at: datetime
+
+
+async def notices_of(store: TenantStore) -> tuple[Notice, ...]:
+    """What this tenant was told, newest first."""
+    rows = await store.all(select(SubprocessorNoticeTable).order_by(col(SubprocessorNoticeTable.told_at).desc()))
+    return tuple(Notice(row.subprocessor_id, row.since, row.told_at) for row in rows)
 
 
 def notice(row: Subprocessor) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import select, update
 
 from policies.audit_tags import Actor, Tag
 from store.audit.log import record
@@ -21,6 +21,8 @@ class Tenant:
     name: str
     max_calls: int
     """Calls that may be up at once; a further one is answered with 486."""
+    second_factor_for_all: bool = False
+    """Every member has to show a second factor, not only owners."""
 
 
 async def create(store: TenantStore, name: str, *, max_calls: int = 10, actor: Actor) -> Tenant:
@@ -31,10 +33,23 @@ async def create(store: TenantStore, name: str, *, max_calls: int = 10, actor: A
     return Tenant(store.tenant_id, name, max_calls)
 
 
+async def change(
+    store: TenantStore, *, name: str | None = None, second_factor_for_all: bool | None = None, actor: Actor
+) -> Tenant | None:
+    """The tenant as it is from now on; what is None stays as it is."""
+    wished = {"name": name, "second_factor_for_all": second_factor_for_all}
+    values = {one: value for one, value in wished.items() if value is not None}
+    if values:
+        await store.change(update(TenantTable).values(**values))
+        told = {one: value for one, value in values.items() if isinstance(value, bool)}
+        await record(store, actor, Tag.TENANT_CHANGED, facts={"changed": sorted(values), **told})
+    return await find(store)
+
+
 async def find(store: TenantStore) -> Tenant | None:
     """The tenant that `store` is bound to."""
     row = await store.first(select(TenantTable))
-    return None if row is None else Tenant(row.tenant_id, row.name, row.max_calls)
+    return None if row is None else Tenant(row.tenant_id, row.name, row.max_calls, row.second_factor_for_all)
 
 
 async def all_tenants(platform: Platform) -> tuple[Tenant, ...]:

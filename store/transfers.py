@@ -1,14 +1,17 @@
 """What a call sent to places beyond this machine: to whom, where, of which kind, and how much."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import msgspec
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from store.scope import TenantStore
+from store.tables.base import among
+from store.tables.calls import SessionTable
 from store.tables.registers import SessionTransferTable
 
 Purpose = Literal["model", "recording", "books"]
@@ -55,6 +58,66 @@ async def transfers_of(store: TenantStore, session_id: UUID) -> tuple[Transfer, 
 async def left_the_eu(store: TenantStore, session_id: UUID) -> tuple[Transfer, ...]:
     """What of the call left the European Union."""
     return tuple(transfer for transfer in await transfers_of(store, session_id) if not transfer.in_eu)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTotal:
+    """What all calls of some time sent to one place, for one purpose."""
+
+    host: str
+    purpose: Purpose
+    whose: str
+    countries: tuple[str, ...]
+    in_eu: bool
+    transfer: str
+    calls: int
+    sent_bytes: int
+    received_bytes: int
+
+
+async def transfer_totals(
+    store: TenantStore, *, since: datetime, until: datetime, project_ids: Collection[UUID] | None = None
+) -> tuple[TransferTotal, ...]:
+    """Sums over the calls that began from `since` until before `until`, of these projects or all; most sent first.
+
+    A place that was entered in the register otherwise meanwhile is there once for each entry.
+    """
+    row = SessionTransferTable
+    alike = (row.host, row.purpose, row.whose, row.countries, row.in_eu, row.transfer)
+    statement = (
+        select(
+            *alike,
+            func.count(),
+            func.sum(row.sent_bytes),
+            func.sum(row.received_bytes),
+        )
+        .where(col(row.session_id) >= first_id(since), col(row.session_id) < first_id(until))
+        .group_by(*alike)
+        .order_by(func.sum(row.sent_bytes).desc(), col(row.host))
+    )
+    if project_ids is not None:
+        statement = statement.join(SessionTable, col(SessionTable.id) == row.session_id).where(
+            among(SessionTable.project_id, project_ids)
+        )
+    return tuple(
+        TransferTotal(
+            host=host,
+            purpose=msgspec.convert(purpose, Purpose),
+            whose=whose,
+            countries=tuple(countries),
+            in_eu=in_eu,
+            transfer=transfer,
+            calls=calls,
+            sent_bytes=int(sent),
+            received_bytes=int(received),
+        )
+        for host, purpose, whose, countries, in_eu, transfer, calls, sent, received in await store.rows(statement)
+    )
+
+
+def first_id(at: datetime) -> UUID:
+    """No id that was made at this moment or later is smaller (UUIDv7, RFC 9562 5.7: the first 48 bits are its ms)."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def _transfer(row: SessionTransferTable) -> Transfer:

@@ -21,7 +21,7 @@ from store.audit.verify import FORMAT
 from store.engine import Database
 from store.house import HOUSE
 from store.scope import TenantStore
-from store.tables.audit import AuditLeafTable, AuditPersonalTable
+from store.tables.audit import AuditAboutTable, AuditLeafTable, AuditPersonalTable
 
 _AT_ONCE = 2_000
 
@@ -118,6 +118,7 @@ async def prune(store: TenantStore, *, actor: Actor, now: datetime | None = None
     )
     up_to = await size_of(store) if kept is None else kept
     await store.change(delete(AuditPersonalTable).where(col(AuditPersonalTable.idx) < up_to))
+    await store.change(delete(AuditAboutTable).where(col(AuditAboutTable.idx) < up_to))
     pruned = await store.change(
         update(AuditLeafTable)
         .where(col(AuditLeafTable.idx) < up_to, col(AuditLeafTable.leaf).is_not(None))

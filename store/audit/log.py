@@ -21,7 +21,7 @@ from policies.merkle import leaf_hash
 from store.keys import KeyShreddedError
 from store.scope import TenantStore
 from store.sealing import SealBrokenError, Sealer, framed
-from store.tables.audit import AuditHeadTable, AuditLeafTable, AuditPersonalTable, SubjectKeyTable
+from store.tables.audit import AuditAboutTable, AuditHeadTable, AuditLeafTable, AuditPersonalTable, SubjectKeyTable
 
 JsonValue = str | int | bool | None | list[str]
 """What a leaf may say: no fractions, so that every language writes the same canonical JSON."""
@@ -167,14 +167,19 @@ async def entries(
     actor_id: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    about: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> tuple[Entry, ...]:
     """Acts, newest first; at most `limit`. The next page begins `before` the last index of this one.
 
-    `tag` is a whole tag, or its beginning, such as "tenant:" or "session:recording:".
+    `tag` is a whole tag, or its beginning, such as "tenant:" or "session:recording:". `about` is the id of something
+    that the act was done to.
     """
     statement = select(AuditLeafTable)
+    if about is not None:
+        found = select(AuditAboutTable.idx).where(AuditAboutTable.about == about)
+        statement = statement.where(col(AuditLeafTable.idx).in_(found))
     if tag is not None:
         statement = statement.where(col(AuditLeafTable.tag).startswith(tag, autoescape=True))
     if actor_id is not None:

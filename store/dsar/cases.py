@@ -1,13 +1,13 @@
 """Cases: one request of one caller to one tenant, from the day it came to the day it was answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from sqlmodel import col, select, update
+from sqlmodel import col, or_, select, update
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
@@ -46,6 +46,10 @@ class Case:
     due_at: datetime
     closed_at: datetime | None
     outcome: Outcome | None
+    tells_caller: bool
+    """Whether a mail to the caller tells of the end; False once it is closed."""
+    erasure_id: UUID | None
+    """Of the calls that are erased, or were, because of it."""
     receipt: Mapping[str, Any] | None
     """How it ended and what was erased, signed, with proof that the audit log holds it: `store.erasure.receipts`."""
 
@@ -128,12 +132,32 @@ async def find_case(store: TenantStore, case_id: UUID) -> Case:
     return (await _cases(store, (row,)))[0]
 
 
-async def list_cases(store: TenantStore, *, only_open: bool = True) -> tuple[Case, ...]:
-    """Cases, the one that is due first leading."""
+async def list_cases(
+    store: TenantStore,
+    *,
+    only_open: bool = True,
+    project_ids: Collection[UUID] | None = None,
+    after: Case | None = None,
+    limit: int | None = None,
+) -> tuple[Case, ...]:
+    """Cases, the one that is due first leading.
+
+    Args:
+        store: Of the tenant that was asked.
+        only_open: Leave out what was answered.
+        project_ids: Only requests about these; None: all, those about no single project too.
+        after: The last case of the page before.
+        limit: At most so many.
+    """
     statement = select(DsarCaseTable).order_by(col(DsarCaseTable.due_at), col(DsarCaseTable.id))
     if only_open:
         statement = statement.where(DsarCaseTable.state == "open")
-    return await _cases(store, await store.all(statement))
+    if project_ids is not None:
+        statement = statement.where(col(DsarCaseTable.project_id).in_(project_ids))
+    if after is not None:
+        later = (DsarCaseTable.due_at == after.due_at) & (col(DsarCaseTable.id) > after.id)
+        statement = statement.where(or_(col(DsarCaseTable.due_at) > after.due_at, later))
+    return await _cases(store, await store.all(statement if limit is None else statement.limit(limit)))
 
 
 async def close_case(
@@ -221,6 +245,8 @@ async def _cases(store: TenantStore, rows: Sequence[DsarCaseTable]) -> tuple[Cas
             due_at=row.due_at,
             closed_at=row.closed_at,
             outcome=None if row.outcome is None else Outcome(row.outcome),
+            tells_caller=row.contact_sealed is not None,
+            erasure_id=row.erasure_id,
             receipt=row.receipt,
         )
         for row in rows

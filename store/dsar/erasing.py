@@ -64,9 +64,14 @@ async def erase_for_case(
         raise NotTheCallersError(chosen - found)
     recorded = await store.all(select(RecordingTable.session_id).where(col(RecordingTable.session_id).in_(chosen)))
     objects = sorted(hashlib.sha256(blob_name(store.tenant_id, call).encode()).hexdigest() for call in recorded)
-    await store.change(update(DsarCaseTable).where(col(DsarCaseTable.id) == case_id).values(erased_objects=objects))
     then = Then(ERASED_TASK, {"case_id": str(case_id)})
-    return await erase_sessions(store, blobs, sorted(chosen), actor=actor, reason=Reason.CALLER_ASKED, then=then)
+    erasure = await erase_sessions(store, blobs, sorted(chosen), actor=actor, reason=Reason.CALLER_ASKED, then=then)
+    await store.change(
+        update(DsarCaseTable)
+        .where(col(DsarCaseTable.id) == case_id)
+        .values(erased_objects=objects, erasure_id=erasure.erasure_id)
+    )
+    return erasure
 
 
 async def close_erased(work: Work) -> None:

@@ -27,13 +27,12 @@ from store import projects, recordings, sessions
 from store.audit.log import record
 from store.blobs import BlobMissingError, Blobs
 from store.dsar.fields import EXPORTED, ROWS_PER_SECTION
-from store.dsar.package import Package, open_package
+from store.dsar.package import Package, Send, open_package, send_package
 from store.dsar.page import call_page, index_page
 from store.dsar.search import page_of_calls
 from store.dsar.vcon import CallParts, write_vcon
 from store.engine import Database
 from store.journals import SessionEvent
-from store.projects import Project
 from store.scope import TenantStore
 from store.sessions import Session
 from store.tables.calls import UsageEventTable
@@ -99,36 +98,48 @@ async def export_caller(
         OSError: The file cannot be written.
         StoreAwayError, BlobsAwayError: The data cannot be reached; no file is left.
     """
-    async with database.tenant(tenant_id) as store:
-        await record(
-            store,
-            actor,
-            Tag.DSAR_EXPORTED,
-            objects={} if project_id is None else {"project": str(project_id)},
-            personal={"number": number.e164},
-            subject=await sessions.caller_index(store, number.e164),
-        )
-        names = {project.id: project for project in await projects.all_projects(store)}
-        cases = await _open_cases(store, await sessions.caller_indexes(store, number.e164))
     async with open_package(target) as package:
-        writer = _Writer(database, blobs, tenant_id, package, names, actor=actor)
-        await writer.add_calls(number, project_id)
-        exported = writer.exported
-        await package.add_json("cases.json", cases)
-        made_at = datetime.now(UTC)
-        await package.add("index.html", index_page(number.e164, exported.calls, made_at))
-        await package.finish(
-            {
-                "format": FORMAT,
-                "made_at": made_at,
-                "number": number.e164,
-                "tenant_id": tenant_id,
-                "project_id": project_id,
-                **exported.counts,
-                "left_out": exported.left_out,
-                "fields": EXPORTED,
-            }
-        )
+        return await _fill(_Writer(database, blobs, tenant_id, package, actor=actor), number, project_id)
+
+
+async def send_caller(
+    database: Database,
+    blobs: Blobs,
+    tenant_id: UUID,
+    number: PhoneNumber,
+    send: Send,
+    *,
+    actor: Actor,
+    project_id: UUID | None = None,
+) -> Exported:
+    """The same, handed to `send` while it is written.
+
+    Raises:
+        StoreAwayError, BlobsAwayError: The data cannot be reached; what was sent is no whole package.
+    """
+    async with send_package(send) as package:
+        return await _fill(_Writer(database, blobs, tenant_id, package, actor=actor), number, project_id)
+
+
+async def _fill(writer: "_Writer", number: PhoneNumber, project_id: UUID | None) -> Exported:
+    cases = await writer.begin(number, project_id)
+    await writer.add_calls(number, project_id)
+    exported, package = writer.exported, writer.package
+    await package.add_json("cases.json", cases)
+    made_at = datetime.now(UTC)
+    await package.add("index.html", index_page(number.e164, exported.calls, made_at))
+    await package.finish(
+        {
+            "format": FORMAT,
+            "made_at": made_at,
+            "number": number.e164,
+            "tenant_id": writer.tenant_id,
+            "project_id": project_id,
+            **exported.counts,
+            "left_out": exported.left_out,
+            "fields": EXPORTED,
+        }
+    )
     return exported
 
 
@@ -140,28 +151,33 @@ async def _open_cases(store: TenantStore, callers: Collection[bytes]) -> list[di
 class _Writer:
     """Writes call after call. Each is read in a transaction of its own, which is over before its sound is written."""
 
-    def __init__(
-        self,
-        database: Database,
-        blobs: Blobs,
-        tenant_id: UUID,
-        package: Package,
-        names: dict[UUID, Project],
-        *,
-        actor: Actor,
-    ) -> None:
+    def __init__(self, database: Database, blobs: Blobs, tenant_id: UUID, package: Package, *, actor: Actor) -> None:
         self._actor = actor
         self._database = database
         self._blobs = blobs
-        self._tenant_id = tenant_id
-        self._package = package
-        self._names = names
+        self._names: dict[UUID, projects.Project] = {}
+        self.tenant_id = tenant_id
+        self.package = package
         self.exported = Exported()
+
+    async def begin(self, number: PhoneNumber, project_id: UUID | None) -> list[dict[str, Any]]:
+        """Say in the audit log that it is made; the number's open cases."""
+        async with self._database.tenant(self.tenant_id) as store:
+            await record(
+                store,
+                self._actor,
+                Tag.DSAR_EXPORTED,
+                objects={} if project_id is None else {"project": str(project_id)},
+                personal={"number": number.e164},
+                subject=await sessions.caller_index(store, number.e164),
+            )
+            self._names = {project.id: project for project in await projects.all_projects(store)}
+            return await _open_cases(store, await sessions.caller_indexes(store, number.e164))
 
     async def add_calls(self, number: PhoneNumber, project_id: UUID | None) -> None:
         before: UUID | None = None
         while True:
-            async with self._database.tenant(self._tenant_id) as store:
+            async with self._database.tenant(self.tenant_id) as store:
                 page = await page_of_calls(
                     store, number, project_id=project_id, before=before, limit=_PAGE, actor=self._actor
                 )
@@ -172,16 +188,16 @@ class _Writer:
             before = page.sessions[-1].id
 
     async def _add(self, session_id: UUID) -> None:
-        async with self._database.tenant(self._tenant_id) as store:
+        async with self._database.tenant(self.tenant_id) as store:
             call = await self._read(store, session_id)
         if call is None:  # erased since it was listed
             return
         parts, folder = call.parts, f"calls/{session_id}"
         if parts.recording is not None:
-            await self._package.stream(f"{folder}/recording.wav", parts.recording.wav())
-        await self._package.stream(f"{folder}/call.vcon.json", write_vcon(parts, datetime.now(UTC)))
-        await self._package.add_json(f"{folder}/call.json", call_json(call, self.exported))
-        await self._package.add(f"{folder}/call.html", call_page(parts))
+            await self.package.stream(f"{folder}/recording.wav", parts.recording.wav())
+        await self.package.stream(f"{folder}/call.vcon.json", write_vcon(parts, datetime.now(UTC)))
+        await self.package.add_json(f"{folder}/call.json", call_json(call, self.exported))
+        await self.package.add(f"{folder}/call.html", call_page(parts))
         seconds = None if parts.recording is None else parts.recording.samples / recordings.SAMPLES_PER_SECOND
         self.exported.calls.append(
             ExportedCall(

@@ -64,6 +64,7 @@ WITHHELD: Final[Mapping[str, Mapping[str, str]]] = {
         "caller_sealed": "exported with the calls",
         "caller_index": "see sessions",
         "contact_sealed": "where the caller asked to be answered, and knows",
+        "erasure_id": "for the receipt",
         "erased_objects": "for the receipt",
         "next_step": "which reminder the business gets next",
         "next_step_at": "see next_step",

@@ -150,6 +150,12 @@ async def find_deletion(store: TenantStore, project_id: UUID) -> Deletion:
     return _deletion(await _row(store, project_id))
 
 
+async def list_deletions(store: TenantStore) -> tuple[Deletion, ...]:
+    """Projects that are being deleted, or were within the years of the audit log, newest first."""
+    rows = await store.all(select(ProjectDeletionTable).order_by(col(ProjectDeletionTable.asked_at).desc()))
+    return tuple(_deletion(row) for row in rows)
+
+
 async def overdue(platform: Platform, now: datetime) -> int:
     """Projects, of all tenants, whose deletion is so late that somebody has to look at it."""
     rows = await platform.rows(

@@ -170,6 +170,19 @@ async def find_erasure(store: TenantStore, erasure_id: UUID) -> Receipt:
     return _receipt(row)
 
 
+async def list_erasures(store: TenantStore, *, before: UUID | None = None, limit: int = 50) -> tuple[Receipt, ...]:
+    """Erasures, newest first; at most `limit`. The next page begins `before` the last id of this one."""
+    statement = select(ErasureTable).order_by(col(ErasureTable.id).desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(col(ErasureTable.id) < before)
+    return tuple(_receipt(row) for row in await store.all(statement))
+
+
+async def calls_left(store: TenantStore, erasure_id: UUID) -> int:
+    """How many calls of an erasure nobody can read any more, but have copies that are still to be removed."""
+    return (await _left(store, erasure_id))[0]
+
+
 async def _finish(store: TenantStore, erasure_id: UUID, now: datetime) -> Receipt:
     row = await _locked(store, erasure_id)
     if row.finished_at is not None:

@@ -31,6 +31,15 @@ class AuditLeafTable(TenantRow, table=True):
     actor_id: str
 
 
+class AuditAboutTable(TenantRow, table=True):
+    """That a leaf tells of something done to the thing of this id."""
+
+    __tablename__: ClassVar[str] = "audit_about"
+
+    about: str = Field(primary_key=True)
+    idx: int = Field(primary_key=True)
+
+
 class AuditPersonalTable(TenantRow, table=True):
     """What a leaf holds only as a commitment, and the commitment's salt, sealed under the key of the person."""
 

@@ -37,6 +37,7 @@ class DsarCaseTable(TenantRow, table=True):
     next_step_at: datetime | None = Field(default=None, sa_type=Timestamp)
     closed_at: datetime | None = Field(default=None, sa_type=Timestamp)
     outcome: str | None = None
+    erasure_id: UUID | None = None
     erased_objects: list[str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 

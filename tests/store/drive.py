@@ -49,6 +49,7 @@ from store.erasure.receipts import sign_receipt
 from store.jobs import Work
 from store.journals import CallReport, ConsentEvent, NewRecording, SessionEvent, TakenMessage, Turn
 from store.keys import KeyRing
+from store.projects import Changes
 from store.scenarios import Scenario
 from store.scope import TenantStore
 from tests.database import Shop, add_receptionist, make_shop
@@ -422,6 +423,10 @@ async def _receipt(draw: Draw) -> dict[str, Any]:
         return await sign_receipt(store, {"words": draw.text}, leaf)
 
 
+async def _taken(_piece: bytes) -> None:
+    """What is sent in pieces is the business of whoever reads it: see the tests of packages."""
+
+
 def _some_hash(draw: Draw) -> bytes:
     """One of a few, so that what begins is also found again."""
     return bytes([draw.chance.randrange(3)]) * 32
@@ -431,6 +436,7 @@ _BY_TYPE: dict[Any, Maker] = {
     Actor: lambda draw: Actor("user", str(draw.side.tenant_id)),
     Blobs: lambda draw: draw.world.blobs,
     CallReport: _opened_report,
+    Changes: lambda draw: Changes(business_name=draw.text, viewers_see="none"),
     Database: lambda draw: draw.world.database,
     SignedCheckpoint: _checkpoint,
     KeyWish: lambda draw: KeyWish(name=draw.text, scopes=frozenset({Scope.SESSIONS_READ})),
@@ -449,6 +455,7 @@ _BY_TYPE: dict[Any, Maker] = {
     str: lambda draw: draw.text,
 }
 _BY_NAME: dict[str, Maker] = {
+    "about": lambda draw: str(draw.id("session_id")),
     "address": lambda draw: f"desk@{draw.side.canary}.example",
     "before": lambda draw: draw.id("session_id"),
     "called": lambda draw: draw.chance.choice([side.shop.called for side in draw.world.sides]),
@@ -462,6 +469,7 @@ _BY_NAME: dict[str, Maker] = {
     "kept_at": lambda _: [Place("127.0.0.1", "here")],
     "language": lambda _: "de",
     "networks": lambda _: ["192.0.2.0/24"],
+    "send": lambda _: _taken,
     "stamper": lambda _: None,
     "now": lambda _: datetime.now(UTC),
     "number": lambda draw: PhoneNumber(draw.number, "DE", toll_free=False),
@@ -485,6 +493,7 @@ _BY_NAME: dict[str, Maker] = {
     "store.answers.keep.key_hash": _some_hash,
     "store.answers.keep.status": lambda _: 201,
     "store.answers.drop.key_hash": _some_hash,
+    "store.audit.log.entries.before": lambda draw: draw.chance.randrange(1, 99),
     "store.dsar.erasing.erase_for_case.case_id": _case,
     "store.erasure.projects.find_deletion.project_id": _deleted,
     "store.outbox.queue_mail.subject": lambda draw: draw.text,

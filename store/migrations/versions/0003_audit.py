@@ -31,6 +31,15 @@ CREATE TABLE audit_leaves (
 );
 CREATE INDEX ON audit_leaves (tenant_id, tag, idx);
 
+-- Finds the acts about a thing. Proves nothing: that is the leaf's part.
+CREATE TABLE audit_about (
+    tenant_id uuid NOT NULL,
+    about     text NOT NULL,
+    idx       bigint NOT NULL,
+    PRIMARY KEY (tenant_id, about, idx),
+    FOREIGN KEY (tenant_id, idx) REFERENCES audit_leaves (tenant_id, idx)
+);
+
 CREATE TABLE audit_personal (
     tenant_id uuid NOT NULL,
     idx       bigint NOT NULL,
@@ -99,6 +108,10 @@ BEGIN
     UPDATE audit_heads SET size = leaves + 1, edge = hashes || node WHERE tenant_id = tenant;
     INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
     VALUES (tenant, leaves, hashed, leaf, at, tag, actor_kind, actor_id);
+    INSERT INTO audit_about (tenant_id, about, idx)
+    SELECT tenant, value, leaves FROM jsonb_each_text(leaf::jsonb -> 'objects')
+    UNION SELECT tenant, jsonb_array_elements_text(leaf::jsonb #> '{facts,sessions}'), leaves
+    WHERE jsonb_typeof(leaf::jsonb #> '{facts,sessions}') = 'array';
     RETURN leaves;
 END $$;
 """
@@ -122,6 +135,7 @@ END $$;
 CREATE TRIGGER audit_checkpoint_stays BEFORE UPDATE OR DELETE ON audit_checkpoints
     FOR EACH ROW EXECUTE FUNCTION audit_checkpoint_stays();
 REVOKE UPDATE, DELETE ON audit_leaves, audit_checkpoints FROM aitelier_app;
+REVOKE UPDATE ON audit_about FROM aitelier_app;
 GRANT UPDATE (leaf) ON audit_leaves TO aitelier_app;
 REVOKE DELETE ON audit_heads FROM aitelier_app;
 """
@@ -129,6 +143,7 @@ REVOKE DELETE ON audit_heads FROM aitelier_app;
 TABLES = (
     "audit_heads",
     "audit_leaves",
+    "audit_about",
     "audit_personal",
     "audit_checkpoints",
     "audit_anchors",

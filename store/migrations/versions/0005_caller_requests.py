@@ -33,10 +33,12 @@ CREATE TABLE dsar_cases (
     outcome        text CHECK ((outcome IS NOT NULL) = (state = 'closed')
                                AND outcome IN ('fulfilled', 'nothing_found', 'kept_by_law', 'kept_for_claims',
                                                'identity_unproven', 'unfounded')),
+    erasure_id     uuid,   -- of what is erased because of it
     erased_objects jsonb,  -- SHA-256 of their names, for the receipt, while they are being erased
     receipt        jsonb CHECK (receipt IS NULL OR state = 'closed'),
     PRIMARY KEY (tenant_id, id),
-    FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE SET NULL (project_id)
+    FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE SET NULL (project_id),
+    FOREIGN KEY (tenant_id, erasure_id) REFERENCES erasures (tenant_id, id) ON DELETE SET NULL (erasure_id)
 );
 CREATE INDEX ON dsar_cases (tenant_id, received_at);
 CREATE INDEX ON dsar_cases (tenant_id, caller_index) WHERE caller_index IS NOT NULL;
