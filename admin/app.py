@@ -5,6 +5,8 @@ from typing import Final
 
 from aiohttp import web
 
+from admin.auth.identify import TOKENS, keep_signed_in
+from admin.auth.tokens import Tokens
 from admin.door import behind_the_door
 from admin.errors import answer_errors
 from admin.guards import guard
@@ -46,7 +48,9 @@ def make_app(
     app[RATES] = rates or Rates()
     if services is not None:
         app[SERVICES] = services
+        app[TOKENS] = Tokens()
     app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.append(keep_signed_in)
     for route in ROUTES:
         handler = behind_the_door(route)
         app.router.add_route(route.method, route.path, handler)
