@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from aiohttp import web
@@ -40,6 +41,11 @@ class Ask:
         """The projects in which the scope of the route is granted; None: all of the tenant's."""
         return self.principal.projects_with(self.scope)
 
+    @property
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return datetime.fromtimestamp(self.services.unix_time(), UTC)
+
     def store(self) -> AbstractAsyncContextManager[TenantStore]:
         """A transaction of the tenant."""
         return self.services.database.tenant(self.tenant_id)
@@ -53,6 +59,15 @@ class Ask:
         verdict = authorize(self.principal, scope or self.scope, project_id)
         if isinstance(verdict, Refusal):
             raise problem_of(verdict)
+
+    def check_whole(self) -> None:
+        """Go on only if the scope of the route is granted on all of the tenant.
+
+        Raises:
+            ProblemError: 403: it is granted on some projects only.
+        """
+        if self.projects is not None:
+            raise RefusedError(f"This is about the whole tenant, and needs {self.scope.value} on all of it.")
 
     def may(self, scope: Scope, project_id: UUID | None = None) -> bool:
         """Whether to offer it: the door decides again when it is asked for. A missing step-up does not hide a thing."""
