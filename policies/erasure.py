@@ -144,7 +144,8 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             call_sealed="caller_sealed",
             index="caller_index",
             business="called trunk",
-            fact="state language planned_at started_at ended_at ended_by end_reason heard_samples ingested_at",
+            fact="state language planned_at started_at ended_at ended_by end_reason heard_samples first_audio_ms"
+            " reply_ms consent ingested_at",
         ),
     ),
     "consent_proofs": TableRule(

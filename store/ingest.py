@@ -1,5 +1,6 @@
 """Taking in what a call left behind, so that doing it twice, or again after a crash, changes nothing."""
 
+import statistics
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -108,9 +109,24 @@ async def _write_session(store: TenantStore, report: CallReport, key: bytes) -> 
             language=report.language,
             trunk=report.trunk,
             heard_samples=report.heard_samples,
+            first_audio_ms=_median(report, "answer_to_first_audio"),
+            reply_ms=_median(report, "caller_stopped_to_agent_audio"),
+            consent=next((event.verdict for event in reversed(report.consent) if event.verdict is not None), None),
             ingested_at=datetime.now(UTC),
         )
     )
+
+
+def _median(report: CallReport, what: str) -> int | None:
+    """In ms, of what was measured of this kind; None where nothing was."""
+    waits = [
+        took_ms
+        for event in report.events
+        if event.kind == "latency_measured"
+        and event.facts.get("what") == what
+        and isinstance(took_ms := event.facts.get("took_ms"), int | float)
+    ]
+    return round(statistics.median(waits)) if waits else None
 
 
 async def _write_words(store: TenantStore, report: CallReport, columns: CallColumns) -> None:

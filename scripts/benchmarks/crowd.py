@@ -43,7 +43,7 @@ _SEALED_BYTES, _WRAPPED_BYTES = 46, 65
 _SESSIONS = (
     "COPY sessions (tenant_id, id, project_id, scenario_id, scenario_version, state, called, caller_sealed,"
     " caller_index, trunk, language, planned_at, started_at, ended_at, ended_by, end_reason, heard_samples,"
-    " ingested_at) FROM STDIN"
+    " first_audio_ms, reply_ms, consent, ingested_at) FROM STDIN"
 )
 _KEYS = "COPY keys.data_keys (tenant_id, session_id, wrapped) FROM STDIN"
 _TURNS = "COPY turns (tenant_id, session_id, ordinal, role, text_sealed, from_ms, to_ms, interrupted) FROM STDIN"
@@ -143,7 +143,22 @@ def _session(place: seed.Demo, session_id: UUID, sealed: bytes, index: bytes) ->
     end = at + timedelta(minutes=2)
     return (
         *(place.tenant_id, session_id, place.project_id, place.scenario_id, 1, "ended", seed.DEMO_NUMBER),
-        *(sealed, index, "loopback", "en", at, at, end, "caller", "hung_up", 960_000, end),
+        *(
+            sealed,
+            index,
+            "loopback",
+            "en",
+            at,
+            at,
+            end,
+            "caller",
+            "hung_up",
+            960_000,
+            40,
+            600 + at.microsecond // 1000,
+            "not_asked",
+            end,
+        ),
     )
 
 

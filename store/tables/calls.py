@@ -31,6 +31,9 @@ class SessionTable(TenantRow, table=True):
     ended_by: str | None = None
     end_reason: str | None = None
     heard_samples: int | None = None
+    first_audio_ms: int | None = None
+    reply_ms: int | None = None
+    consent: str | None = None
     ingested_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
 

@@ -116,6 +116,9 @@ CREATE TABLE sessions (
     ended_by         text,
     end_reason       text,
     heard_samples    bigint,
+    first_audio_ms   integer,  -- from the answer to the first sound
+    reply_ms         integer,  -- from the end of what the caller said to the agent's first sound; the call's median
+    consent          text,     -- what the caller answered, or that nobody had to ask
     ingested_at      timestamptz,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id),
@@ -125,6 +128,8 @@ CREATE TABLE sessions (
 CREATE INDEX ON sessions (tenant_id, project_id, id);
 CREATE INDEX ON sessions (tenant_id, caller_index, id) WHERE caller_index IS NOT NULL;
 CREATE INDEX ON sessions (tenant_id, planned_at) WHERE state = 'open';
+CREATE INDEX ON sessions (tenant_id, end_reason, id) WHERE end_reason IS NOT NULL;
+CREATE INDEX ON sessions (tenant_id, id) WHERE heard_samples IS NULL OR heard_samples < 1;  -- missed
 CREATE INDEX ON sessions (tenant_id, scenario_id, scenario_version);
 CREATE INDEX ON sessions (tenant_id, called, id);
 CREATE INDEX ON sessions (tenant_id, trunk, id);
