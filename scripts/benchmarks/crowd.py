@@ -143,22 +143,8 @@ def _session(place: seed.Demo, session_id: UUID, sealed: bytes, index: bytes) ->
     end = at + timedelta(minutes=2)
     return (
         *(place.tenant_id, session_id, place.project_id, place.scenario_id, 1, "ended", seed.DEMO_NUMBER),
-        *(
-            sealed,
-            index,
-            "loopback",
-            "en",
-            at,
-            at,
-            end,
-            "caller",
-            "hung_up",
-            960_000,
-            40,
-            600 + at.microsecond // 1000,
-            "not_asked",
-            end,
-        ),
+        *(sealed, index, "loopback", "en", at, at, end, "caller", "hung_up"),
+        *(960_000, 40, 600 + at.microsecond // 1000, "not_asked", end),
     )
 
 
