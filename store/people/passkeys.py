@@ -13,6 +13,9 @@ from uuid import UUID
 from sqlmodel import col, delete, or_, select, update
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
+from store.people.factor_letters import ADDED, REMOVED, tell
 from store.scope import TenantStore
 from store.tables.factors import PasskeyChallengeTable, PasskeyTable
 
@@ -72,7 +75,9 @@ async def take_challenge(house: TenantStore, device_id: UUID, purpose: Purpose, 
     return row.challenge
 
 
-async def add_passkey(house: TenantStore, user_id: UUID, new: NewPasskey, now: datetime) -> UUID | None:
+async def add_passkey(
+    house: TenantStore, user_id: UUID, new: NewPasskey, now: datetime, *, actor: Actor
+) -> UUID | None:
     """Take it into use; None where somebody has it already."""
     if await house.first(select(PasskeyTable.id).where(PasskeyTable.credential_id == new.credential_id)) is not None:
         return None
@@ -93,6 +98,14 @@ async def add_passkey(house: TenantStore, user_id: UUID, new: NewPasskey, now: d
             added_at=now,
         )
     )
+    await record(
+        house,
+        actor,
+        Tag.SECOND_FACTOR_ADDED,
+        objects={"user": str(user_id), "passkey": str(passkey_id)},
+        facts={"factor": "passkey", "backed_up": new.backed_up},
+    )
+    await tell(house, user_id, f"A passkey {ADDED}")
     return passkey_id
 
 
@@ -119,17 +132,28 @@ async def passkeys_of(house: TenantStore, user_id: UUID) -> tuple[Passkey, ...]:
     )
 
 
-async def use_passkey(house: TenantStore, passkey_id: UUID, sign_count: int, now: datetime) -> bool:
-    """Note that it has signed; False where its count does not go up, as a copy's would not.
+async def count_up(house: TenantStore, user_id: UUID, passkey_id: UUID, sign_count: int, now: datetime) -> bool:
+    """Note that a passkey has signed; False where its count does not go up, as a copy's would not.
 
     Authenticators that do not count say 0 each time (WebAuthn level 3, section 6.1.1).
     """
     counts = or_(col(PasskeyTable.sign_count) < sign_count, (col(PasskeyTable.sign_count) == 0) & (sign_count == 0))
-    used = update(PasskeyTable).where(col(PasskeyTable.id) == passkey_id, counts)
+    theirs = (col(PasskeyTable.id) == passkey_id, col(PasskeyTable.user_id) == user_id)
+    used = update(PasskeyTable).where(*theirs, counts)
     return await house.change(used.values(sign_count=sign_count, used_at=now)) == 1
 
 
-async def remove_passkey(house: TenantStore, user_id: UUID, passkey_id: UUID) -> bool:
+async def remove_passkey(house: TenantStore, user_id: UUID, passkey_id: UUID, *, actor: Actor) -> bool:
     """Accept it no more; False where somebody has no such passkey."""
     theirs = (col(PasskeyTable.id) == passkey_id, col(PasskeyTable.user_id) == user_id)
-    return await house.change(delete(PasskeyTable).where(*theirs)) == 1
+    if not await house.change(delete(PasskeyTable).where(*theirs)):
+        return False
+    await record(
+        house,
+        actor,
+        Tag.SECOND_FACTOR_REMOVED,
+        objects={"user": str(user_id), "passkey": str(passkey_id)},
+        facts={"factor": "passkey"},
+    )
+    await tell(house, user_id, f"A passkey {REMOVED}")
+    return True

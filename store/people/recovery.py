@@ -12,6 +12,9 @@ from uuid import UUID
 
 from sqlmodel import col, delete, func, select
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
+from store.people.factor_letters import CODES_MADE, tell
 from store.scope import TenantStore
 from store.tables.factors import RecoveryCodeTable
 
@@ -21,11 +24,13 @@ _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _LENGTH: Final = 23
 
 
-async def new_recovery_codes(house: TenantStore, user_id: UUID) -> Sequence[str]:
+async def new_recovery_codes(house: TenantStore, user_id: UUID, *, actor: Actor) -> Sequence[str]:
     """Ten new codes to be shown once; those from before are worth nothing any more."""
     await house.change(delete(RecoveryCodeTable).where(col(RecoveryCodeTable.user_id) == user_id))
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(_LENGTH)) for _ in range(HOW_MANY)]
     await house.put(RecoveryCodeTable, [{"user_id": user_id, "code_hash": _hash(code)} for code in codes])
+    await record(house, actor, Tag.RECOVERY_CODES_MADE, objects={"user": str(user_id)}, facts={"codes": HOW_MANY})
+    await tell(house, user_id, CODES_MADE)
     return [_grouped(code) for code in codes]
 
 

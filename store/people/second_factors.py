@@ -4,17 +4,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from sqlmodel import col, select, update
 
-from store.people.passkeys import Passkey, passkeys_of
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
+from store.people.devices import note_second_factor
+from store.people.factor_letters import CODE_USED, COPIED, MANY_WRONG, tell
+from store.people.passkeys import Passkey, count_up, passkeys_of
 from store.people.recovery import recovery_codes_left, use_recovery_code
 from store.people.totp import accept_code, totp_since
 from store.scope import TenantStore
 from store.tables.base import among
 from store.tables.factors import PasskeyTable, TotpTable, WrongCodesTable
+from store.tables.people import AccountTable, DeviceTable
 
 MOST_WRONG: Final = 10
 """Codes of an authenticator app that may be wrong in a day, on all devices of an account together."""
@@ -31,15 +36,29 @@ RETURNING count
 """
 
 
+Factor = Literal["totp", "passkey", "recovery_code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who shows a factor, and on which device."""
+
+    user_id: UUID
+    device_id: UUID
+
+    @property
+    def actor(self) -> Actor:
+        """For the audit log."""
+        return Actor("user", str(self.user_id))
+
+
 class Shown(Enum):
     """What came of a code."""
 
     RIGHT = "right"
     WRONG = "wrong"
-    LAST_WRONG = "last_wrong"
-    """Wrong, and from now on no code is looked at."""
     TOO_MANY = "too_many"
-    """Not looked at: too many were wrong within a day."""
+    """Too many were wrong within a day: none is looked at any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +94,61 @@ async def have_second_factor(house: TenantStore, user_ids: Collection[UUID]) -> 
     return frozenset(await house.all(by_app)) | frozenset(await house.all(by_key))
 
 
-async def show_totp(house: TenantStore, user_id: UUID, code: str, now: datetime) -> Shown:
+async def lock_factors(house: TenantStore, user_id: UUID) -> None:
+    """Have whoever else changes these factors wait until this transaction is over."""
+    await house.first(select(AccountTable.id).where(AccountTable.id == user_id).with_for_update())
+
+
+async def signed_in_at(house: TenantStore, device_id: UUID) -> datetime | None:
+    """When somebody signed in on this device; None where it is signed out."""
+    return await house.first(
+        select(DeviceTable.made_at).where(DeviceTable.id == device_id, col(DeviceTable.ended_at).is_(None))
+    )
+
+
+async def note_shown(house: TenantStore, person: Person, factor: Factor, now: datetime) -> None:
+    """From now on a second factor was shown on this device."""
+    await note_second_factor(house, person.device_id, now)
+    await _note(house, person, Tag.SECOND_FACTOR_SHOWN, factor)
+
+
+async def show_totp(house: TenantStore, person: Person, code: str, now: datetime) -> Shown:
     """Try a code of somebody's authenticator app; a wrong one is counted, and must be: commit what this has done."""
-    ((wrong,),) = await house.fixed(_COUNT, user_id=user_id, now=now, day_ago=now - _DAY)
+    ((wrong,),) = await house.fixed(_COUNT, user_id=person.user_id, now=now, day_ago=now - _DAY)
     if wrong >= MOST_WRONG:
         return Shown.TOO_MANY
-    if await accept_code(house, user_id, code, now):
+    if await accept_code(house, person.user_id, code, now):
+        await note_shown(house, person, "totp", now)
         return Shown.RIGHT
-    await house.change(update(WrongCodesTable).where(col(WrongCodesTable.user_id) == user_id).values(count=wrong + 1))
-    return Shown.LAST_WRONG if wrong + 1 == MOST_WRONG else Shown.WRONG
+    counted = update(WrongCodesTable).where(col(WrongCodesTable.user_id) == person.user_id)
+    await house.change(counted.values(count=wrong + 1))
+    await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "totp")
+    if wrong + 1 < MOST_WRONG:
+        return Shown.WRONG
+    await tell(house, person.user_id, MANY_WRONG)
+    return Shown.TOO_MANY
 
 
-async def show_recovery_code(house: TenantStore, user_id: UUID, code: str) -> Shown:
-    """Try a recovery code. Nobody guesses one, so it is looked at however many codes were wrong."""
-    return Shown.RIGHT if await use_recovery_code(house, user_id, code) else Shown.WRONG
+async def show_recovery_code(house: TenantStore, person: Person, code: str, now: datetime) -> Shown:
+    """Try a recovery code. Nobody guesses one, so it is looked at however many codes of the app were wrong."""
+    if not await use_recovery_code(house, person.user_id, code):
+        await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "recovery_code")
+        return Shown.WRONG
+    await note_shown(house, person, "recovery_code", now)
+    await tell(house, person.user_id, CODE_USED)
+    return Shown.RIGHT
+
+
+async def show_passkey(house: TenantStore, person: Person, passkey_id: UUID, sign_count: int, now: datetime) -> Shown:
+    """Note that one of somebody's passkeys has signed, as was verified; wrong where it counts backwards."""
+    if not await count_up(house, person.user_id, passkey_id, sign_count, now):
+        await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "passkey")
+        await tell(house, person.user_id, COPIED)
+        return Shown.WRONG
+    await note_shown(house, person, "passkey", now)
+    return Shown.RIGHT
+
+
+async def _note(house: TenantStore, person: Person, tag: Tag, factor: Factor) -> None:
+    objects = {"user": str(person.user_id), "device": str(person.device_id)}
+    await record(house, person.actor, tag, objects=objects, facts={"factor": factor})

@@ -19,6 +19,9 @@ from sqlalchemy import ColumnElement
 from sqlmodel import col, delete, select, update
 from uuid_utils.compat import uuid7
 
+from policies.audit_tags import Actor, Tag
+from store.audit.log import record
+from store.people.factor_letters import ADDED, REMOVED, tell
 from store.scope import TenantStore
 from store.tables.factors import TotpTable
 
@@ -76,7 +79,7 @@ async def pending_totp(house: TenantStore, user_id: UUID, now: datetime) -> Pend
     return None if row is None else Pending(await _open(house, row))
 
 
-async def confirm_totp(house: TenantStore, user_id: UUID, code: str, now: datetime) -> bool:
+async def confirm_totp(house: TenantStore, user_id: UUID, code: str, now: datetime, *, actor: Actor) -> bool:
     """Take the app that was begun into use, in place of any other; False where the code is not its."""
     row = await house.first(select(TotpTable).where(*_waits(user_id, now)))
     if row is None:
@@ -88,7 +91,11 @@ async def confirm_totp(house: TenantStore, user_id: UUID, code: str, now: dateti
         delete(TotpTable).where(col(TotpTable.user_id) == user_id, col(TotpTable.confirmed_at).is_not(None))
     )
     taken = update(TotpTable).where(col(TotpTable.id) == row.id, col(TotpTable.confirmed_at).is_(None))
-    return await house.change(taken.values(confirmed_at=now, last_step=step)) == 1
+    if not await house.change(taken.values(confirmed_at=now, last_step=step)):
+        return False
+    await record(house, actor, Tag.SECOND_FACTOR_ADDED, objects={"user": str(user_id)}, facts={"factor": "totp"})
+    await tell(house, user_id, f"An authenticator app {ADDED}")
+    return True
 
 
 async def accept_code(house: TenantStore, user_id: UUID, code: str, now: datetime) -> bool:
@@ -108,9 +115,13 @@ async def totp_since(house: TenantStore, user_id: UUID) -> datetime | None:
     return await house.first(select(TotpTable.confirmed_at).where(*_in_use(user_id)))
 
 
-async def remove_totp(house: TenantStore, user_id: UUID) -> bool:
+async def remove_totp(house: TenantStore, user_id: UUID, *, actor: Actor) -> bool:
     """Use the app no more; False where there was none."""
-    return await house.change(delete(TotpTable).where(*_in_use(user_id))) > 0
+    if not await house.change(delete(TotpTable).where(*_in_use(user_id))):
+        return False
+    await record(house, actor, Tag.SECOND_FACTOR_REMOVED, objects={"user": str(user_id)}, facts={"factor": "totp"})
+    await tell(house, user_id, f"An authenticator app {REMOVED}")
+    return True
 
 
 def _totp(secret: str) -> pyotp.TOTP:
