@@ -9,7 +9,7 @@ from aiohttp import web
 
 from admin.problems import NotThereError, ProblemError, RefusedError
 from admin.services import Services
-from policies.access import Principal, Refusal, Scope, authorize
+from policies.access import Principal, Reader, Refusal, Scope, authorize
 from policies.audit_tags import Actor
 from store.scope import TenantStore
 
@@ -40,6 +40,16 @@ class Ask:
     def projects(self) -> frozenset[UUID] | None:
         """The projects in which the scope of the route is granted; None: all of the tenant's."""
         return self.principal.projects_with(self.scope)
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads what was said, and how much of it they see."""
+        return self.principal.reader()
+
+    @property
+    def listener(self) -> Reader:
+        """Who hears recordings, and which."""
+        return self.principal.reader(Scope.RECORDINGS_READ)
 
     @property
     def now(self) -> datetime:

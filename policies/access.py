@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID
 
-from policies.audit_tags import Actor
+from policies.audit_tags import OPERATOR, Actor
 from policies.verdict import Allow
 
 STEP_UP_S: Final = 900.0
@@ -129,9 +129,9 @@ class Reader:
     """Who reads what was said in calls, and how much of it. Nothing is opened without one (`store.sessions`)."""
 
     actor: Actor
-    whole: Projects = None
+    whole: Projects
     """Where all of it is read."""
-    as_viewer: Projects = frozenset()
+    as_viewer: Projects
     """Where it is read as the project lets its viewers."""
 
     def visibility(self, project_id: UUID, viewers_see: Visibility) -> Visibility:
@@ -139,6 +139,15 @@ class Reader:
         if self.whole is None or project_id in self.whole:
             return "all"
         return viewers_see if self.as_viewer is None or project_id in self.as_viewer else "none"
+
+
+def reads_all(actor: Actor) -> Reader:
+    """Somebody who reads everything: the operator, and whoever owes a caller a copy of their calls."""
+    return Reader(actor, whole=None, as_viewer=None)
+
+
+READS_ALL: Final = reads_all(OPERATOR)
+"""Whoever has the command line of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +181,11 @@ class Principal:
         carrying = [grant.project_id for grant in self.grants if grant.carries(scope)]
         return None if None in carrying else frozenset(one for one in carrying if one is not None)
 
-    @property
-    def reader(self) -> Reader:
-        """How much of what was said in calls is read: of viewers, that is for each project to say."""
+    def reader(self, scope: Scope = Scope.TRANSCRIPTS_READ) -> Reader:
+        """How much of what was said in calls is read, or heard: of viewers, that is for each project to say."""
 
         def where(*roles: Role | None) -> Projects:
-            granted = [grant for grant in self.grants if grant.carries(Scope.TRANSCRIPTS_READ) and grant.role in roles]
+            granted = [grant for grant in self.grants if grant.carries(scope) and grant.role in roles]
             found = {grant.project_id for grant in granted}
             return None if None in found else frozenset(one for one in found if one is not None)
 

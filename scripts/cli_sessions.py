@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR, Tag
 from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
@@ -74,10 +75,10 @@ async def read_whole(books: Books, session_id: UUID) -> WholeSession:
         readable = session.readable
         return WholeSession(
             session,
-            await sessions.turns_of(store, session_id, actor=OPERATOR) if readable else (),
+            await sessions.turns_of(store, session_id, reader=READS_ALL) if readable else (),
             await sessions.consent_of(store, session_id),
-            await sessions.events_of(store, session_id, actor=OPERATOR),
-            await sessions.messages_of(store, session_id, actor=OPERATOR) if readable else (),
+            await sessions.events_of(store, session_id, reader=READS_ALL),
+            await sessions.messages_of(store, session_id, reader=READS_ALL) if readable else (),
             await recordings.find(store, session_id),
             await transfers_of(store, session_id),
         )
@@ -252,7 +253,7 @@ async def save_recording(session_id: UUID, target: Path, act: Tag) -> int:
         tenant = await find_tenant_of(books, session_id)
         try:
             async with books.database.tenant(tenant) as store:
-                recording = await recordings.open_recording(store, books.blobs, session_id, actor=OPERATOR)
+                recording = await recordings.open_recording(store, books.blobs, session_id, reader=READS_ALL)
                 if recording is not None:
                     await record(store, OPERATOR, act, objects={"session": str(session_id)})
             if recording is None:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from scripts.cli_call import speaker
 from scripts.cli_sessions import WholeSession, read_whole
@@ -178,7 +179,7 @@ async def heard_seconds(books: Books, whole: WholeSession) -> float:
     if whole.recording is None:
         return 0.0
     async with books.database.tenant(await books.tenant(None)) as store:
-        recording = await recordings.open_recording(store, books.blobs, UUID(str(whole.session.id)), actor=OPERATOR)
+        recording = await recordings.open_recording(store, books.blobs, UUID(str(whole.session.id)), reader=READS_ALL)
     if recording is None:
         return 0.0
     await recording.read(0, recording.samples)

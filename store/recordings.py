@@ -15,13 +15,14 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import select
 
-from policies.audit_tags import Actor
+from policies.access import Reader
 from policies.chunks import ChunkReader, recording_context
 from store.blobs import Blobs
 from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import derive
 from store.tables.calls import RecordingTable
+from store.visibility import KeptFromViewersError, visibility_of
 
 SAMPLES_PER_SECOND = 8000
 _TICK_BYTES = 2
@@ -102,10 +103,13 @@ async def find(store: TenantStore, session_id: UUID) -> RecordingInfo | None:
     return RecordingInfo(row.session_id, row.blob, row.sealed_bytes, row.samples, row.starts_at_sample, row.created_at)
 
 
-async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID, *, actor: Actor) -> Recording | None:
+async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID, *, reader: Reader) -> Recording | None:
     """A call's recording, to be played or exported also after the transaction; None when there is none.
 
+    Sound cannot be redacted: where viewers do not see the whole transcript, they do not hear the call either.
+
     Raises:
+        KeptFromViewersError: The reader may not hear it.
         KeyShreddedError: The call was erased.
         BlobMissingError: The sound is not where it should be.
         policies.chunks.ChunksDamagedError: It is not what was put there.
@@ -113,8 +117,10 @@ async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID, *, 
     info = await find(store, session_id)
     if info is None:
         return None
+    if await visibility_of(store, session_id, reader) != "all":
+        raise KeptFromViewersError
     key = recording_key(await store.keys.data_key(store, session_id))
-    await note_reading(store, "recording", (session_id,), actor=actor)
+    await note_reading(store, "recording", (session_id,), actor=reader.actor)
     context = recording_context(str(store.tenant_id), str(session_id))
 
     def read_at(offset: int, count: int) -> bytes:

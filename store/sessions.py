@@ -1,6 +1,7 @@
 """Sessions: one call each, from the plan to what was said in it.
 
-Whoever reads says who that is: of projects for health care the log keeps it (`store.phi`).
+Whoever reads says who that is: of projects for health care the log keeps it (`store.phi`). What was said is opened for
+a `Reader` only, as far as the project lets them (`store.visibility`).
 """
 
 from collections.abc import Collection, Sequence
@@ -13,13 +14,16 @@ import msgspec
 from sqlmodel import col, delete, func, select, update
 from uuid_utils.compat import uuid7
 
+from policies.access import Reader, Visibility
 from policies.audit_tags import Actor
+from policies.redaction import redact_together
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import DataKey
 from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import CallColumns
 from store.tables.calls import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
+from store.visibility import visibility_of
 
 State = Literal["spare", "open", "ended"]
 """`spare`: planned ahead and not in use; `open`: planned or up; `ended`: over."""
@@ -196,41 +200,41 @@ async def list_sessions(
     return await _sessions(store, await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit)), actor)
 
 
-async def turns_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[Turn, ...]:
-    """What was said, in order. Raises `KeyShreddedError` when the call was erased."""
+async def turns_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[Turn, ...]:
+    """What was said, in order; nothing where the reader may not. Raises `KeyShreddedError` when the call was erased."""
     rows = await store.all(select(TurnTable).where(TurnTable.session_id == session_id).order_by(col(TurnTable.ordinal)))
-    if not rows:
+    visibility = await visibility_of(store, session_id, reader)
+    if not rows or visibility == "none":
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
-    await note_reading(store, "transcript", (session_id,), actor=actor)
+    await note_reading(store, "transcript", (session_id,), actor=reader.actor)
+    texts = [columns.open(row.text_sealed, "turns", "text", session_id, row.ordinal) for row in rows]
     return tuple(
         Turn(
             role=msgspec.convert(row.role, Literal["caller", "agent"]),
-            text=columns.open(row.text_sealed, "turns", "text", session_id, row.ordinal),
+            text=text,
             from_ms=row.from_ms,
             to_ms=row.to_ms,
             interrupted=row.interrupted,
         )
-        for row in rows
+        for row, text in zip(rows, _shown(texts, visibility), strict=True)
     )
 
 
-async def messages_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[TakenMessage, ...]:
-    """Messages the caller left, in order. Raises `KeyShreddedError` when the call was erased."""
+async def messages_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[TakenMessage, ...]:
+    """Messages the caller left, in order, as `turns_of` shows them. Raises as it does."""
     rows = await store.all(
         select(MessageTable).where(MessageTable.session_id == session_id).order_by(col(MessageTable.ordinal))
     )
-    if not rows:
+    visibility = await visibility_of(store, session_id, reader)
+    if not rows or visibility == "none":
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
-    await note_reading(store, "messages", (session_id,), actor=actor)
+    await note_reading(store, "messages", (session_id,), actor=reader.actor)
+    texts = [columns.open(row.text_sealed, "messages", "text", session_id, row.ordinal) for row in rows]
     return tuple(
-        TakenMessage(
-            text=columns.open(row.text_sealed, "messages", "text", session_id, row.ordinal),
-            from_sample=row.from_sample,
-            to_sample=row.to_sample,
-        )
-        for row in rows
+        TakenMessage(text=text, from_sample=row.from_sample, to_sample=row.to_sample)
+        for row, text in zip(rows, _shown(texts, visibility), strict=True)
     )
 
 
@@ -256,17 +260,21 @@ async def consent_of(store: TenantStore, session_id: UUID) -> tuple[ConsentEvent
     )
 
 
-async def events_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tuple[SessionEvent, ...]:
-    """Everything else its journal says, in order. `personal` is empty once the call was erased."""
+async def events_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[SessionEvent, ...]:
+    """Everything else its journal says, in order.
+
+    `personal` is empty once the call was erased, and for readers who may not see everything.
+    """
     rows = await store.all(
         select(SessionEventTable)
         .where(SessionEventTable.session_id == session_id)
         .order_by(col(SessionEventTable.ordinal))
     )
-    key = (await store.keys.data_keys(store, (session_id,))).get(session_id)
+    sees = await visibility_of(store, session_id, reader) == "all"
+    key = (await store.keys.data_keys(store, (session_id,))).get(session_id) if sees else None
     columns = None if key is None else CallColumns(key, store.tenant_id)
     if columns is not None and any(row.personal_sealed is not None for row in rows):
-        await note_reading(store, "events", (session_id,), actor=actor)
+        await note_reading(store, "events", (session_id,), actor=reader.actor)
     return tuple(
         SessionEvent(
             at_ms=row.at_ms,
@@ -281,6 +289,10 @@ async def events_of(store: TenantStore, session_id: UUID, *, actor: Actor) -> tu
         )
         for row in rows
     )
+
+
+def _shown(texts: Sequence[str], visibility: Visibility) -> Sequence[str]:
+    return redact_together(texts) if visibility == "redacted" else texts
 
 
 async def _sessions(store: TenantStore, rows: Sequence[SessionTable], actor: Actor) -> tuple[Session, ...]:

@@ -21,6 +21,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from uuid_utils.compat import uuid7
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR, Tag
 from policies.chunks import ChunkSealer, recording_context
 from policies.erasure import Reason
@@ -172,7 +173,7 @@ class Bench:
         chance = random.Random(1)  # noqa: S311 - places in a recording, not a secret
 
         async def play(store: TenantStore, _: int) -> None:
-            recording = await recordings.open_recording(store, self.blobs, session_id, actor=OPERATOR)
+            recording = await recordings.open_recording(store, self.blobs, session_id, reader=READS_ALL)
             if recording is None or not await recording.read_wav(chance.randrange(recording.wav_bytes), _RANGE_BYTES):
                 raise BenchError("the recording is not there")
 

@@ -16,6 +16,7 @@ import msgspec
 import trustme
 from uuid_utils.compat import uuid7
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.wordings import Kind, wording
 from scripts.benchmarks import stage
@@ -181,14 +182,14 @@ class Business:
 
     async def _story(self, session: Session) -> Story:
         async with self.stack.database.tenant(self.tenant_id) as store:
-            opened = await recordings.open_recording(store, self.stack.blobs, session.id, actor=OPERATOR)
+            opened = await recordings.open_recording(store, self.stack.blobs, session.id, reader=READS_ALL)
             sound = await opened.read(0, opened.samples) if opened is not None else b""
             return Story(
                 session,
-                await sessions.turns_of(store, session.id, actor=OPERATOR),
+                await sessions.turns_of(store, session.id, reader=READS_ALL),
                 await sessions.consent_of(store, session.id),
-                await sessions.events_of(store, session.id, actor=OPERATOR),
-                await sessions.messages_of(store, session.id, actor=OPERATOR),
+                await sessions.events_of(store, session.id, reader=READS_ALL),
+                await sessions.messages_of(store, session.id, reader=READS_ALL),
                 await recordings.find(store, session.id),
                 sound[0::2],
                 sound[1::2],

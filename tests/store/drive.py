@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from uuid_utils.compat import uuid7
 
 import store as room
-from policies.access import Scope
+from policies.access import READS_ALL, Reader, Scope
 from policies.api_keys import KeyWish
 from policies.audit_tags import Actor, Tag
 from policies.chunks import ChunkSealer, recording_context
@@ -442,6 +442,7 @@ _BY_TYPE: dict[Any, Maker] = {
     KeyWish: lambda draw: KeyWish(name=draw.text, scopes=frozenset({Scope.SESSIONS_READ})),
     Letter: lambda draw: Letter(draw.text, draw.text),
     PhoneNumber: lambda draw: PhoneNumber(draw.number, "DE", toll_free=False),
+    Reader: lambda draw: draw.chance.choice([READS_ALL, Reader(READS_ALL.actor, whole=frozenset(), as_viewer=None)]),
     Secret: lambda draw: Secret(draw.text),
     Scenario: lambda draw: Scenario(name=draw.text, instructions=draw.text),
     Wishes: lambda draw: Wishes(jurisdiction="DE", recording_days=draw.chance.randrange(90)),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from policies.access import reads_all
 from policies.audit_tags import OPERATOR, Actor, Tag
 from store import bounds, phi, recordings, sessions
 from store.audit.log import entries
@@ -57,10 +58,10 @@ async def ward(database: Database, tmp_path: Path, bakery: Shop) -> Ward:
 Reading = Callable[[TenantStore, FolderBlobs, UUID], Awaitable[object]]
 READINGS: dict[str, Reading] = {
     "caller": lambda store, _, call: sessions.find_session(store, call, actor=NURSE),
-    "transcript": lambda store, _, call: sessions.turns_of(store, call, actor=NURSE),
-    "messages": lambda store, _, call: sessions.messages_of(store, call, actor=NURSE),
-    "events": lambda store, _, call: sessions.events_of(store, call, actor=NURSE),
-    "recording": lambda store, blobs, call: recordings.open_recording(store, blobs, call, actor=NURSE),
+    "transcript": lambda store, _, call: sessions.turns_of(store, call, reader=reads_all(NURSE)),
+    "messages": lambda store, _, call: sessions.messages_of(store, call, reader=reads_all(NURSE)),
+    "events": lambda store, _, call: sessions.events_of(store, call, reader=reads_all(NURSE)),
+    "recording": lambda store, blobs, call: recordings.open_recording(store, blobs, call, reader=reads_all(NURSE)),
 }
 
 

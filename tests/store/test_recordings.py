@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from uuid_utils.compat import uuid7
 
-from policies.audit_tags import OPERATOR
+from policies.access import READS_ALL
 from policies.chunks import ChunksDamagedError, ChunkSealer, recording_context
 from store import ingest, recordings, sessions
 from store.blobs import BlobMissingError, FolderBlobs
@@ -71,7 +71,7 @@ class Shelf:
 
     async def open(self) -> Recording:
         async with self.database.tenant(self.shop.tenant_id) as store:
-            recording = await recordings.open_recording(store, self.blobs, self.session_id, actor=OPERATOR)
+            recording = await recordings.open_recording(store, self.blobs, self.session_id, reader=READS_ALL)
         assert recording is not None
         return recording
 
@@ -144,6 +144,6 @@ async def test_without_its_key_or_object_there_is_nothing(shelf: Shelf) -> None:
         await shelf.open()
     async with shelf.database.tenant(shelf.shop.tenant_id) as store:
         await store.keys.shred(store, shelf.session_id)
-        assert await recordings.open_recording(store, shelf.blobs, uuid7(), actor=OPERATOR) is None
+        assert await recordings.open_recording(store, shelf.blobs, uuid7(), reader=READS_ALL) is None
     with pytest.raises(KeyShreddedError):
         await shelf.open()

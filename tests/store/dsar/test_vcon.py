@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from store import recordings, sessions
 from store.blobs import FolderBlobs
@@ -99,10 +100,10 @@ async def _vcon(database: Database, blobs: FolderBlobs, shop: Shop, said: Said) 
         parts = CallParts(
             session=session,
             business="Bakery",
-            turns=await sessions.turns_of(store, session_id, actor=OPERATOR),
+            turns=await sessions.turns_of(store, session_id, reader=READS_ALL),
             consent=await sessions.consent_of(store, session_id),
-            messages=await sessions.messages_of(store, session_id, actor=OPERATOR),
-            recording=await recordings.open_recording(store, blobs, session_id, actor=OPERATOR),
+            messages=await sessions.messages_of(store, session_id, reader=READS_ALL),
+            recording=await recordings.open_recording(store, blobs, session_id, reader=READS_ALL),
         )
     written = b"".join([piece async for piece in write_vcon(parts, datetime(2026, 11, 3, tzinfo=UTC))])
     return json.loads(written), parts

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
 from store import answering, recordings, sessions
@@ -112,15 +113,15 @@ async def stored(database: Database, blobs: Blobs, shop: Shop, session_id: UUID)
     async with database.tenant(shop.tenant_id) as store:
         session = await sessions.find_session(store, session_id, actor=OPERATOR)
         assert session is not None
-        recording = await recordings.open_recording(store, blobs, session_id, actor=OPERATOR)
+        recording = await recordings.open_recording(store, blobs, session_id, reader=READS_ALL)
         return {
             "state": (session.state, session.ended_by, session.end_reason, session.heard_samples),
             "times": (session.started_at, session.ended_at),
             "caller": session.caller,
-            "turns": await sessions.turns_of(store, session_id, actor=OPERATOR),
+            "turns": await sessions.turns_of(store, session_id, reader=READS_ALL),
             "consent": await sessions.consent_of(store, session_id),
-            "events": await sessions.events_of(store, session_id, actor=OPERATOR),
-            "messages": await sessions.messages_of(store, session_id, actor=OPERATOR),
+            "events": await sessions.events_of(store, session_id, reader=READS_ALL),
+            "messages": await sessions.messages_of(store, session_id, reader=READS_ALL),
             "usage": await usage_of(database, shop, session_id),
             "sound": None if recording is None else await recording.read(0, recording.samples),
             "starts": None if recording is None else recording.info.starts_at_sample,
