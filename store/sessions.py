@@ -57,6 +57,12 @@ class Session:
     ended_by: str | None
     end_reason: str | None
     heard_samples: int | None
+    first_audio_ms: int | None
+    """From the answer to the first sound."""
+    reply_ms: int | None
+    """From the end of what the caller said to the agent's first sound; the call's median."""
+    consent: str | None
+    """What the caller answered, or that nobody had to ask; None where it did not come to that."""
     readable: bool
     """False once the call's key was deleted: what was said in it is lost to everyone."""
 
@@ -153,6 +159,11 @@ async def discard_session(store: TenantStore, session_id: UUID) -> bool:
 async def has_session(store: TenantStore, session_id: UUID) -> bool:
     """Whether this tenant has the call."""
     return await store.first(select(SessionTable.id).where(SessionTable.id == session_id)) is not None
+
+
+async def project_of(store: TenantStore, session_id: UUID) -> UUID | None:
+    """The project of a call, if this tenant has it."""
+    return await store.first(select(SessionTable.project_id).where(SessionTable.id == session_id))
 
 
 async def find_session(store: TenantStore, session_id: UUID, *, actor: Actor) -> Session | None:
@@ -322,5 +333,8 @@ def _session(store: TenantStore, row: SessionTable, key: bytes | None) -> Sessio
         ended_by=row.ended_by,
         end_reason=row.end_reason,
         heard_samples=row.heard_samples,
+        first_audio_ms=row.first_audio_ms,
+        reply_ms=row.reply_ms,
+        consent=row.consent,
         readable=key is not None,
     )

@@ -1,0 +1,127 @@
+"""Lists of calls: newest first, as narrow as somebody wants them, a page at a time."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, literal_column
+from sqlmodel import col, exists, not_, or_, select
+
+from policies.audit_tags import Actor
+from policies.numbers import PhoneNumber, parse_number, written_forms
+from store import sessions
+from store.dsar.search import region_of
+from store.scope import TenantStore
+from store.sessions import Session
+from store.tables.base import among
+from store.tables.calls import RecordingTable, SessionTable
+from store.tables.setup import ProjectTable
+from store.transfers import first_id
+
+Outcome = Literal["answered", "missed"]
+"""`missed`: it ended before anything was heard of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which calls; None leaves open."""
+
+    project_ids: Collection[UUID] | None = None
+    state: Literal["open", "ended"] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Planned before this moment."""
+    number: PhoneNumber | None = None
+    """The caller's, however the line wrote it."""
+    scenario_id: UUID | None = None
+    outcome: Outcome | None = None
+    end_reason: str | None = None
+    recorded: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A call in a list."""
+
+    session: Session
+    recorded: bool
+    """Whether there is a recording now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOfCalls:
+    """Some of the calls."""
+
+    calls: tuple[Listed, ...]
+    """Where a number was asked for, these may be fewer than fit the page, and there may still be more."""
+    next_before: UUID | None
+    """The next page begins before this id; None at the end."""
+
+
+async def list_calls(
+    store: TenantStore, wanted: Wanted, *, before: UUID | None = None, limit: int = 50, actor: Actor
+) -> PageOfCalls:
+    """A page of the calls that are wanted, newest first."""
+    statement = select(SessionTable.id).where(SessionTable.state != "spare", *_conditions(wanted))
+    if wanted.number is not None:
+        statement = statement.where(col(SessionTable.caller_index).in_(await _indexes(store, wanted.number)))
+    if before is not None:
+        statement = statement.where(col(SessionTable.id) < before)
+    ids = await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit + 1))
+    shown = ids[:limit]
+    found = await sessions.find_sessions(store, shown, actor=actor)
+    if wanted.number is not None:
+        regions = await _regions(store)
+        found = tuple(one for one in found if _is_of(one, wanted.number, regions))
+    with_sound = await recorded_among(store, shown)
+    return PageOfCalls(
+        tuple(Listed(one, one.id in with_sound) for one in found), shown[-1] if len(ids) > limit else None
+    )
+
+
+async def recorded_among(store: TenantStore, session_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of these calls that have a recording now."""
+    statement = select(RecordingTable.session_id).where(among(RecordingTable.session_id, session_ids))
+    return frozenset(await store.all(statement))
+
+
+def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (SessionTable.state, wanted.state),
+        (SessionTable.scenario_id, wanted.scenario_id),
+        (SessionTable.end_reason, wanted.end_reason),
+    ):
+        if value is not None:
+            yield col(column) == value
+    if wanted.project_ids is not None:
+        yield among(SessionTable.project_id, wanted.project_ids)
+    if wanted.since is not None:
+        yield col(SessionTable.id) >= first_id(wanted.since)
+    if wanted.until is not None:
+        yield col(SessionTable.id) < first_id(wanted.until)
+    if wanted.outcome is not None:
+        # A constant, as in the index of what was missed: a parameter would not be recognised.
+        heard = col(SessionTable.heard_samples)
+        missed = or_(heard.is_(None), heard < literal_column("1"))
+        yield col(SessionTable.state) == "ended"
+        yield missed if wanted.outcome == "missed" else not_(missed)
+    if wanted.recorded is not None:
+        recorded = exists().where(col(RecordingTable.session_id) == SessionTable.id)
+        yield recorded if wanted.recorded else not_(recorded)
+
+
+async def _indexes(store: TenantStore, number: PhoneNumber) -> list[bytes]:
+    """Every blind index under which calls of this number may be found, for each way in which lines write it."""
+    return [one for form in written_forms(number) for one in await sessions.caller_indexes(store, form)]
+
+
+async def _regions(store: TenantStore) -> Mapping[UUID, str | None]:
+    rows = await store.rows(select(ProjectTable.id, ProjectTable.jurisdiction))
+    return {project_id: region_of(jurisdiction) for project_id, jurisdiction in rows}
+
+
+def _is_of(session: Session, number: PhoneNumber, regions: Mapping[UUID, str | None]) -> bool:
+    """Whether what the line gave is this number when read where the call came in."""
+    return session.caller is not None and parse_number(session.caller, regions.get(session.project_id)) == number
