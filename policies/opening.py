@@ -46,10 +46,11 @@ def opening(
     if own is None or (disclose_ai and not says_ai(own)):
         return Opening(wording(kind, language, business=business), nearest_language(language), is_own=False)
     if announce_recording and not ask_consent:
-        own = f"{own} {_recording_notice(language, business)}"
+        own = f"{own} {recording_notice(language, business)}"
     return Opening(fill(own, business=business), language, is_own=True)
 
 
-def _recording_notice(language: str, business: str) -> str:
+def recording_notice(language: str, business: str) -> str:
+    """The sentence that says that the call is recorded, alone."""
     whole = wording("disclosure_recorded", language, business=business)
     return whole.removeprefix(wording("disclosure", language, business=business)).strip()

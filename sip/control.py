@@ -92,6 +92,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """In plain words."""
     times: int = 1
     """How often the same came from the same address since it was first seen; `at_unix` is the last time."""
+    called: tuple[str, ...] = ()
+    """What was dialled, the last few, newest last; none where the request was no call, or could not be read."""
 
 
 class EdgeReport(ControlMessage, frozen=True, kw_only=True):

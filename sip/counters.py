@@ -26,7 +26,10 @@ METHODS = frozenset(
         "PUBLISH",
     }
 )
-_REFUSALS_KEPT = 256
+_REFUSALS_KEPT = 128
+"""Of trunks, and as many of strangers."""
+_CALLED_KEPT = 4
+_LONGEST_CALLED = 40
 
 
 class Counters:
@@ -73,30 +76,43 @@ class Counters:
         return generate_latest(self.registry).decode()
 
 
-class RefusalRing:
-    """The last refusals, for "why was my call rejected?".
+_Refusals = OrderedDict[tuple[str, str, str, int, str], Refusal]
 
-    The same one again only counts up, so that a flood from one source does not push out what happened to others.
+
+class RefusalRing:
+    """The last refusals, for "why was my call rejected?". In memory only: addresses are personal.
+
+    The same one again only counts up, so that a flood from one source does not push out what happened to others; and
+    strangers do not push out what happened to trunks.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, str, int, str], Refusal] = OrderedDict()
+        self._of_trunks: _Refusals = OrderedDict()
+        self._of_strangers: _Refusals = OrderedDict()
 
-    def add(self, flow: Flow, method: str, status: int, reason: str, at_unix: float) -> None:
+    def add(
+        self, flow: Flow, method: str, status: int, reason: str, at_unix: float, *, of_trunk: bool, called: str = ""
+    ) -> None:
         """Remember one refusal; `status` 0 for a message that was dropped."""
+        kept = self._of_trunks if of_trunk else self._of_strangers
         key = (flow.transport, flow.ip, method, status, reason)
-        before = self._kept.pop(key, None)
-        self._kept[key] = Refusal(
+        before = kept.pop(key, None)
+        dialled = [one for one in before.called if one != called] if before else []
+        if called:
+            dialled.append(called[:_LONGEST_CALLED])
+        kept[key] = Refusal(
             at_unix=at_unix,
             source=str(flow),
             method=method[:32],
             status=status,
             reason=reason,
             times=before.times + 1 if before else 1,
+            called=tuple(dialled[-_CALLED_KEPT:]),
         )
-        if len(self._kept) > _REFUSALS_KEPT:
-            self._kept.popitem(last=False)
+        if len(kept) > _REFUSALS_KEPT:
+            kept.popitem(last=False)
 
     def listed(self) -> tuple[Refusal, ...]:
         """All of them, newest last."""
-        return tuple(self._kept.values())
+        everyone = (*self._of_strangers.values(), *self._of_trunks.values())
+        return tuple(sorted(everyone, key=lambda refusal: refusal.at_unix))

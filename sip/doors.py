@@ -59,6 +59,8 @@ class Doors:
         self._local_ips: dict[tuple[int, str], str] = {}
         self.on_message: Callable[[bytes, Flow], None]
         self.on_unframed: Callable[[bytes, str, Flow], None]
+        self.on_turned_away: Callable[[Flow, str], None]
+        """Told of peers whose TLS came to nothing, and why."""
         self.tls_floor: Callable[[str], Literal["1.2", "1.3"]]
         """The lowest TLS version that this address may use."""
         self.in_use: Callable[[int], bool]
@@ -268,15 +270,16 @@ class Doors:
                 accepted.setblocking(False)
                 accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 self._by_source[source] += 1
-                self._own(self._welcome(accepted, source, door, transport))
+                flow = Flow(transport, door, address[0], address[1], 0)
+                self._own(self._welcome(accepted, flow))
 
     def _listen_again(self, door: int, listening: socket.socket, transport: Transport) -> None:
         if self._sockets.get(door) is listening:
             self._listen(door, listening, transport)
 
-    async def _welcome(self, accepted: socket.socket, source: str, door: int, transport: Transport) -> None:
-        connection = self._connection(source, door, transport)
-        tls = self._tls if transport == "tls" else None
+    async def _welcome(self, accepted: socket.socket, flow: Flow) -> None:
+        connection = self._connection(source_of(flow.ip), flow.door, flow.transport)
+        tls = self._tls if flow.transport == "tls" else None
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection, accepted, ssl=tls, ssl_handshake_timeout=self.limits.handshake_s if tls else None
@@ -284,6 +287,8 @@ class Doors:
         except (OSError, ssl.SSLError, asyncio.CancelledError) as error:
             accepted.close()
             self.dropped("a handshake failed")
+            if isinstance(error, ssl.SSLError) and error.reason:
+                self.on_turned_away(flow, f"the TLS handshake failed: {error.reason.replace('_', ' ').lower()}")
             connection.connection_lost(None)
             if isinstance(error, asyncio.CancelledError):
                 raise
@@ -356,7 +361,10 @@ class Doors:
 
     def tls_accepted(self, flow: Flow, version: str) -> bool:
         """Whether this peer may use this version of TLS, such as "TLSv1.3"."""
-        return version == "TLSv1.3" or (version == "TLSv1.2" and self.tls_floor(flow.ip) == "1.2")
+        accepted = version == "TLSv1.3" or (version == "TLSv1.2" and self.tls_floor(flow.ip) == "1.2")
+        if not accepted:
+            self.on_turned_away(flow, f"{version} is below the trunk's floor")
+        return accepted
 
     def dropped(self, why: str) -> None:
         """Count something that was dropped."""

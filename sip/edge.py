@@ -40,7 +40,7 @@ from sip.inbound import Inbound
 from sip.outbound import Outbound
 from sip.pool import Pool
 from sip.settings import EdgeSettings
-from sip.tokens import Sealer, load_secret
+from sip.tokens import Flow, Sealer, load_secret
 from sip.trunks import TRUNKS_NAME, BadTrunksError, Trunk, TrunkTable, read_trunks
 from sip.writing import answer
 
@@ -86,6 +86,7 @@ class Edge:
         self._outbound = Outbound(self._exchange)
         self._doors.on_message = self._inbound.message
         self._doors.on_unframed = self._inbound.unframed
+        self._doors.on_turned_away = self._turned_away
         self._doors.tls_floor = self._tls_floor
         self._doors.in_use = self._in_use
         self._control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -273,6 +274,9 @@ class Edge:
             self.set_trunks(read_trunks(self._settings.run_folder / TRUNKS_NAME))
         except BadTrunksError as error:
             _log.error("sip_trunks_unusable", reason=str(error))
+
+    def _turned_away(self, flow: Flow, why: str) -> None:
+        self._exchange.note_refusal(flow, "TLS", 0, why)
 
     def _tls_floor(self, ip: str) -> Literal["1.2", "1.3"]:
         trunk = self._exchange.trunks.find(ip)

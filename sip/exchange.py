@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -87,6 +88,11 @@ class Exchange:
         return self.branch(
             via.host, str(via.port), via.branch, request.call_id, str(request.cseq), request.caller.tag or ""
         )
+
+    def note_refusal(self, flow: Flow, method: str, status: int, why: str, *, called: str = "") -> None:
+        """Remember why somebody was not let in; `status` 0 where they got no answer."""
+        of_trunk = self.trunks.find(flow.ip) is not None
+        self.refusals.add(flow, method, status, why, time.time(), of_trunk=of_trunk, called=called)
 
     def failed(self) -> None:
         """A message broke something in us: count it, and say so once a second at most."""

@@ -1,7 +1,5 @@
 """Messages from peers: judged, refused by the edge itself, or taken to the worker that holds or gets the call."""
 
-import time
-
 from sip.bodies import ACCEPT, body_for_worker
 from sip.calls import Call, Stage
 from sip.exchange import Exchange
@@ -279,7 +277,7 @@ class Inbound:
         exchange = self._exchange
         exchange.counters.refused(refusal.status, refusal.why)
         why = f"{refusal.why}: {refusal.detail}" if refusal.detail else refusal.why
-        exchange.refusals.add(flow, raw.method, refusal.status, why, time.time())
+        exchange.note_refusal(flow, raw.method, refusal.status, why, called=_dialled(raw))
         self._answer(raw, flow, refusal.status, *refusal.headers)
 
     def _answer(self, raw: RawMessage, flow: Flow, status: int, *headers: str) -> None:
@@ -312,6 +310,14 @@ def _admitted(trunk: Trunk | None, flow: Flow) -> Trunk:
     if flow.transport not in trunk.transports:
         raise RefusedError(403, "the trunk does not use this transport", detail=flow.transport)
     return trunk
+
+
+def _dialled(raw: RawMessage) -> str:
+    """What a call was for, as far as it can be read."""
+    try:
+        return uri_of(raw.uri).safe_user if raw.method == "INVITE" else ""
+    except RefusedError:
+        return ""
 
 
 def answer_flow(via: Via | None, flow: Flow) -> Flow:

@@ -17,6 +17,10 @@ from sip.message import (
 from sip.tokens import BadTokenError, Flow
 from sip.writing import answer, written
 
+_CANCELLED = 487
+"""The caller hung up before the answer (RFC 3261 section 15.1.2): nobody was refused."""
+_LONGEST_REASON = 100
+
 
 class Outbound:
     """Takes datagrams from the inner socket."""
@@ -111,6 +115,10 @@ class Outbound:
         else:
             call.stage, call.ended_s = Stage.REFUSED, now_s
             self._exchange.pool.release(call.worker, call.request.call_id, now_s)
+            if raw.status != _CANCELLED:
+                called = uri_of(call.request.uri).safe_user
+                why = raw.phrase[:_LONGEST_REASON]
+                self._exchange.note_refusal(call.flow, "INVITE", raw.status, why, called=called)
 
     def _ours(self, route: str) -> bool:
         return f"@{self._exchange.inner}" in route

@@ -196,6 +196,12 @@ async def test_tls_is_1_3_and_nothing_below(open_edge: Opener, tmp_path: Path, a
         client.maximum_version = ssl.TLSVersion.TLSv1_2
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await stream_peer(world.edge.port("tls"), tls=client)
+        (noted,) = world.edge.report().refusals
+        assert (noted.method, noted.status, noted.reason) == (
+            "TLS",
+            0,
+            "the TLS handshake failed: unsupported protocol",
+        )
         client.maximum_version = ssl.TLSVersion.TLSv1_3
         _issue(authority, chain, key)
         world.edge.reload_certificates()
@@ -221,6 +227,7 @@ async def test_an_audited_trunk_may_use_tls_1_2(open_edge: Opener, tmp_path: Pat
             other = await stream_peer(world.edge.port("tls"), tls=client)
             world.peers.append(other)
             await asyncio.wait_for(other.lost.wait(), 2)
+        assert world.edge.report().refusals[-1].reason == "TLSv1.2 is below the trunk's floor"
 
 
 async def test_a_dead_worker_ends_its_calls(world: World) -> None:

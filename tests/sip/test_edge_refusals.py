@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sip.control import DrainOrdered, request_report
+from sip.counters import RefusalRing
+from sip.tokens import Flow
 from sip.trunks import Trunk, write_trunks
 from tests.peers.edge_world import Opener, World
 from tests.peers.raw_sip import SDP, Peer
@@ -137,6 +139,32 @@ async def test_the_longest_prefix_names_the_trunk(world: World) -> None:
     report = await request_report(world.control)
     assert report.refusals[-1].status == 403
     assert "transport" in report.refusals[-1].reason
+    assert report.refusals[-1].called == ("desk",)
+
+
+async def test_what_a_worker_refuses_is_noted_too(world: World) -> None:
+    """The number that was dialled and the worker's reason; a caller who hung up was not refused."""
+    peer = await world.udp()
+    assert await _status(peer, peer.request("INVITE", "sip:busy@example.com")) == 486
+    noted = (await request_report(world.control)).refusals[-1]
+    assert (noted.status, noted.method, noted.called) == (486, "INVITE", ("busy",))
+    assert noted.reason
+
+
+async def test_strangers_do_not_push_out_what_happened_to_trunks() -> None:
+    """Each of the two has room of its own, and the same refusal of one source takes one place."""
+    ring = RefusalRing()
+    ring.add(Flow("udp", 0, "192.0.2.1", 5060, 0), "INVITE", 488, "why", 1.0, of_trunk=True, called="+4930")
+    for number in range(1_000):
+        source = Flow("udp", 0, f"198.51.{number // 250}.{number % 250}", 5060, 0)
+        ring.add(source, "INVITE", 403, "why", 2.0 + number, of_trunk=False, called=f"+{number}")
+    for number in range(10):
+        ring.add(source, "INVITE", 403, "why", 2_000.0 + number, of_trunk=False, called=f"+49{number % 6}")
+    listed = ring.listed()
+    assert listed[0].called == ("+4930",)
+    assert len(listed) == 129
+    assert listed[-1].times == 11
+    assert listed[-1].called == ("+490", "+491", "+492", "+493")
 
 
 async def test_an_unknown_source(open_edge: Opener) -> None:

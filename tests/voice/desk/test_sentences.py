@@ -7,6 +7,7 @@ import pytest
 
 from policies.disclosure import ScenarioWishes, decide
 from policies.languages import LANGUAGES
+from policies.opening import recording_notice
 from store.projects import Project
 from store.scenarios import ConsentWishes, FallbackWishes, Scenario
 from voice.desk.sentences import Sentences
@@ -52,7 +53,7 @@ def test_own_words_still_tell_of_the_recording() -> None:
 def test_notice_stands_alone_in_every_language(language: str) -> None:
     """The recording notice can be told from the disclosure it follows, in every language."""
     sentences = Sentences(replace(PROJECT, language=language), SCENARIO)
-    notice = sentences._recording_notice()
+    notice = recording_notice(sentences.language, sentences.project.business_name)
     assert notice
     assert sentences.of("disclosure").text not in notice
     assert sentences.of("disclosure_recorded").text.endswith(notice)
