@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from admin import assets, probes
+from admin.auth import sign_in
 from admin.route import Open, Operation, Route
 from policies import security_txt
 
@@ -19,7 +20,16 @@ SERVER: Final[Sequence[Route]] = (
 )
 """About the server itself."""
 
-SIGN_IN: Final[Sequence[Route]] = ()
+SIGN_IN: Final[Sequence[Route]] = (
+    Route("GET", "/", sign_in.home, Open.SIGNED_IN),
+    Route("GET", "/sign-in", sign_in.ask_address, Open.ANYONE),
+    Route("POST", "/sign-in", sign_in.send_mail, Open.ANYONE),
+    Route("GET", "/sign-in/code", sign_in.ask_code, Open.ANYONE),
+    Route("POST", "/sign-in/code", sign_in.check_code, Open.ANYONE),
+    Route("GET", "/sign-in/link/{token}", sign_in.look_at_link, Open.ANYONE),
+    Route("POST", "/sign-in/link/{token}", sign_in.use_link, Open.ANYONE),
+    Route("POST", "/sign-out", sign_in.sign_out, Open.SIGNED_IN),
+)
 """Signing in, and one's own account."""
 
 PAGES: Final[Sequence[Route]] = ()

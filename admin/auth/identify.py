@@ -49,6 +49,11 @@ async def sign_browser_in(request: web.Request, services: Services, signed_in: d
     request[_REFRESHED] = Refreshed(access, signed_in.refresh_token)
 
 
+def sign_browser_out(request: web.Request) -> None:
+    """Have the answer to this request make its browser forget the sign-in."""
+    request[_REFRESHED] = None
+
+
 async def keep_signed_in(request: web.Request, response: web.StreamResponse) -> None:
     """Hand new tokens over with whatever is answered (`on_response_prepare`)."""
     if _REFRESHED not in request:
@@ -80,7 +85,7 @@ async def _by_refresh_token(request: web.Request, services: Services) -> Identit
     async with open_house(services.database) as house:
         signed_in = await devices.refresh(house, token, at=now_of(services))
     if signed_in is None:
-        request[_REFRESHED] = None
+        sign_browser_out(request)
         return None
     await sign_browser_in(request, services, signed_in)
     return await _identity(services, signed_in.user_id, signed_in.device_id, by_cookie=True)

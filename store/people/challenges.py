@@ -46,13 +46,6 @@ class Proven:
     email: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class FirstOwner:
-    """Somebody has the link of this customer's first owner."""
-
-    customer_id: UUID
-
-
 GuessAnswer = Proven | Literal["wrong", "over", "link_only"]
 """What a code came to. "over": ask for a new one; "link_only": too many wrong ones for this address today."""
 LinkState = Literal["good", "other_browser", "first_owner", "over"]
@@ -126,18 +119,27 @@ async def look_at_link(house: TenantStore, link: str, *, browser: str | None, at
     return "good" if _is_of(row, browser) else "other_browser"
 
 
-async def use_link(
-    house: TenantStore, link: str, *, browser: str | None, at: datetime
-) -> Proven | FirstOwner | Literal["other_browser", "over"]:
-    """Use a link up, where it was asked for."""
+async def use_link(house: TenantStore, link: str, *, browser: str, at: datetime) -> Proven | None:
+    """Use a link up, in the browser that asked for it; None where it can do nothing."""
     row = await _of_link(house, link, at, lock=True)
-    if row is None:
-        return "over"
-    if row.customer_id is None and not _is_of(row, browser):
-        return "other_browser"
-    if not await _use(house, row.id, at):
-        return "over"
-    return Proven(await _email(house, row)) if row.customer_id is None else FirstOwner(row.customer_id)
+    if row is None or row.customer_id is not None or not _is_of(row, browser):
+        return None
+    return Proven(await _email(house, row)) if await _use(house, row.id, at) else None
+
+
+async def use_owner_link(house: TenantStore, link: str, *, at: datetime) -> UUID | None:
+    """Use up a link to a customer, and say whose first owner it makes; None where it can do nothing."""
+    row = await _of_link(house, link, at, lock=True)
+    if row is None or row.customer_id is None or not await _use(house, row.id, at):
+        return None
+    await record(
+        house,
+        Actor("system", "sign_in"),
+        Tag.FIRST_OWNER_LINK_USED,
+        objects={"tenant": str(row.customer_id)},
+        at=at,
+    )
+    return row.customer_id
 
 
 async def make_owner_link(house: TenantStore, customer_id: UUID, *, actor: Actor, at: datetime) -> str:
