@@ -36,8 +36,7 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
     """The route's handler, for aiohttp."""
 
     async def anyone(request: web.Request) -> web.StreamResponse:
-        response: web.StreamResponse = await route.handler(request)
-        return response
+        return await _handled(route, request)
 
     async def signed_in(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
@@ -45,9 +44,7 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
         if identity is None:
             raise NobodyError
         await _came_from_us(route, request, services, identity)
-        visit = Visit(request=request, services=services, identity=identity)
-        response: web.StreamResponse = await route.handler(visit)
-        return response
+        return await _handled(route, Visit(request=request, services=services, identity=identity))
 
     async def with_scope(request: web.Request) -> web.StreamResponse:
         assert isinstance(route.needs, Scope)  # noqa: S101 - chosen below; tells the type checker
@@ -60,14 +57,20 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
         if isinstance(verdict, Refusal):
             raise problem_of(verdict)
         ask = Ask(request=request, services=services, principal=principal, scope=route.needs)
-        if isinstance(route, Operation):
-            return await once(route, ask, lambda: run_operation(route, ask))
-        response: web.StreamResponse = await route.handler(ask)
-        return response
+        return await _handled(route, ask)
 
     if isinstance(route.needs, Scope):
         return with_scope
     return anyone if route.needs is Open.ANYONE else signed_in
+
+
+async def _handled(route: Route, who: Ask | Visit | web.Request) -> web.StreamResponse:
+    if not isinstance(route, Operation):
+        response: web.StreamResponse = await route.handler(who)
+        return response
+    if isinstance(who, Ask):
+        return await once(route, who, lambda: run_operation(route, who))
+    return await run_operation(route, who)
 
 
 async def _principal(route: Route, request: web.Request, services: Services) -> Principal:

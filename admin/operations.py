@@ -12,14 +12,14 @@ from aiohttp import web
 
 from admin.ask import Ask
 from admin.problems import BadRequestError, NotThereError, ProblemError
-from admin.route import Operation
+from admin.route import Operation, Visit
 
 TENANT: Final = "tenant_id"
 """The parameter by which a person says whose things are meant; of a key it is known."""
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What an operation takes besides the `Ask`, and what it gives."""
+    """What an operation takes besides who asks, and what it gives."""
 
     path: dict[str, Any]
     """Types by the names in the path."""
@@ -36,7 +36,7 @@ def signature_of(handler: Callable[..., Any]) -> Signature:
     """Read it from the function."""
     hints = typing.get_type_hints(handler)
     answer = hints.pop("return")
-    names = [name for name in inspect.signature(handler).parameters if name != "ask"]
+    _who, *names = inspect.signature(handler).parameters
     return Signature(
         path={name: hints[name] for name in names if name not in {"query", "body"}},
         query=hints.get("query"),
@@ -45,25 +45,26 @@ def signature_of(handler: Callable[..., Any]) -> Signature:
     )
 
 
-async def run_operation(route: Operation, ask: Ask) -> web.StreamResponse:
-    """Call it.
+async def run_operation(route: Operation, who: Ask | Visit | web.Request) -> web.StreamResponse:
+    """Call it, for whoever may.
 
     Raises:
         ProblemError: 404 for an id that is none, 422 naming the field, and what the operation itself refuses.
     """
+    request = who if isinstance(who, web.Request) else who.request
     signature = signature_of(route.handler)
     given: dict[str, Any] = {}
     for name, kind in signature.path.items():
         try:
-            given[name] = msgspec.convert(ask.request.match_info[name], kind, strict=False)
+            given[name] = msgspec.convert(request.match_info[name], kind, strict=False)
         except msgspec.ValidationError:
             raise NotThereError from None
-    query = _query(ask.request, signature.query)
+    query = _query(request, signature.query)
     if signature.query is not None:
         given["query"] = query
     if signature.body is not None:
-        given["body"] = await _body(ask.request, signature.body)
-    answer = await route.handler(ask, **given)
+        given["body"] = await _body(request, signature.body)
+    answer = await route.handler(who, **given)
     if isinstance(answer, web.StreamResponse):
         return answer
     headers = {"Cache-Control": "no-store"}

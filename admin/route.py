@@ -63,8 +63,9 @@ class Operation(Route):
     """A URL of the HTTP API. Its handler's signature is its contract.
 
     `async def get_thing(ask: Ask, thing_id: UUID, query: ThingQuery) -> Thing`: a parameter named in the path comes
-    from there, `query` from the query string, `body` from JSON; what is returned goes out as JSON, None as 204. The
-    first sentence of its docstring is its summary. Structs are msgspec's, and are what OpenAPI shows.
+    from there, `query` from the query string, `body` from JSON; what is returned goes out as JSON, None as 204. Without
+    a scope, the first is a `Visit` or a `web.Request`. The first sentence of its docstring is its summary. Structs are
+    msgspec's, and are what OpenAPI shows.
     """
 
     status: int = 200

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from admin import assets, probes
+from admin import assets, openapi, probes
+from admin.api import live as live_api
 from admin.auth import sign_in
+from admin.pages import api
+from admin.pages import live as live_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
+from policies.access import Scope
 
 SERVER: Final[Sequence[Route]] = (
     Route("GET", "/healthz", probes.health, Open.ANYONE),
@@ -17,6 +21,8 @@ SERVER: Final[Sequence[Route]] = (
     Route("GET", security_txt.THANKS_PATH, probes.security_thanks, Open.ANYONE),
     Route("GET", "/subprocessors.json", probes.subprocessors, Open.ANYONE),
     Route("GET", assets.PREFIX + "{name}", assets.serve, Open.ANYONE),
+    Route("GET", "/api", api.documentation, Open.ANYONE),
+    Route("GET", openapi.PATH, api.description, Open.ANYONE),
 )
 """About the server itself."""
 
@@ -32,10 +38,63 @@ SIGN_IN: Final[Sequence[Route]] = (
 )
 """Signing in, and one's own account."""
 
-PAGES: Final[Sequence[Route]] = ()
+PAGES: Final[Sequence[Route]] = (
+    Route("GET", "/t/{tenant_id}/live", live_pages.live, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/live/{session_id}/card", live_pages.card, Scope.SESSIONS_READ),
+    Route("POST", "/t/{tenant_id}/live/{session_id}/hang-up", live_pages.hang_up, Scope.SESSIONS_WRITE),
+    Route("POST", "/t/{tenant_id}/live/{session_id}/transfer", live_pages.transfer, Scope.SESSIONS_WRITE),
+    Route("POST", "/t/{tenant_id}/live/{session_id}/pause", live_pages.pause, Scope.SESSIONS_WRITE),
+    Route("POST", "/t/{tenant_id}/live/{session_id}/resume", live_pages.resume, Scope.SESSIONS_WRITE),
+)
 """The web admin, `/t/{tenant_id}/…`."""
 
-API: Final[Sequence[Operation]] = ()
+_EVENTS: Final = "text/event-stream"
+API: Final[Sequence[Operation]] = (
+    Operation("GET", "/api/v1/live", live_api.list_live, Scope.SESSIONS_READ),
+    Operation(
+        "GET", "/api/v1/live/events", live_api.live_events, Scope.SESSIONS_READ, problems=(409,), media_type=_EVENTS
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/live",
+        live_api.session_events,
+        Scope.SESSIONS_READ,
+        problems=(404, 409),
+        media_type=_EVENTS,
+    ),
+    Operation(
+        "POST",
+        "/api/v1/sessions/{session_id}/hang-up",
+        live_api.hang_up,
+        Scope.SESSIONS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/api/v1/sessions/{session_id}/transfer",
+        live_api.transfer,
+        Scope.SESSIONS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/api/v1/sessions/{session_id}/pause",
+        live_api.pause,
+        Scope.SESSIONS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/api/v1/sessions/{session_id}/resume",
+        live_api.resume,
+        Scope.SESSIONS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+)
 """The HTTP API, `/api/v1/…`."""
 
 ROUTES: Final[Sequence[Route]] = (*SERVER, *SIGN_IN, *PAGES, *API)
