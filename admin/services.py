@@ -6,6 +6,8 @@ from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from admin.live_feed import LiveFeed
+from admin.telephone import NO_TELEPHONE, Telephone
 from policies.subprocessors import Place
 from store.blobs import Blobs
 from store.engine import Database
@@ -51,6 +53,9 @@ class Services:
     """The clock."""
     kept_at: KeptAt = _nobody_said
     """Needed to hold a project's bounds against it."""
+    live: LiveFeed | None = None
+    """The calls that are up on this machine; None where none are taken."""
+    telephone: Telephone = NO_TELEPHONE
     own_hosts: Mapping[str, str] = field(default_factory=dict)
     """Country (ISO 3166-1 alpha-2) by host, of machines that the operator runs itself."""
 

@@ -33,7 +33,7 @@ async def ask(run_folder: Path, message: AnyMessage, reply: type[_Reply], *, sec
     """
     try:
         async with asyncio.timeout(seconds):
-            reader, writer = await _connect(run_folder / SOCKET)
+            reader, writer = await connect(run_folder)
             try:
                 writer.write(frame(Envelope(number=1, is_reply=False, body=message)))
                 await writer.drain()
@@ -56,10 +56,14 @@ async def ask(run_folder: Path, message: AnyMessage, reply: type[_Reply], *, sec
     return body
 
 
-async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect even where the path is longer than an address of a Unix socket may be (108 bytes, unix(7))."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+async def connect(run_folder: Path, name: str = SOCKET) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect even where the path is longer than an address of a Unix socket may be (108 bytes, unix(7)).
+
+    Raises:
+        OSError: Nobody listens there.
+    """
+    folder = os.open(run_folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{path.name}")
+        return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{name}")
     finally:
         os.close(folder)

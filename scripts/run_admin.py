@@ -6,22 +6,26 @@ import functools
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from admin.app import make_app
+from admin.live_feed import LiveFeed
 from admin.probes import Figures, Problems
 from admin.server import AdminServer
 from admin.services import Services
 from admin.settings import AdminSettings
+from admin.telephone import NO_TELEPHONE, Telephone
 from policies.subprocessors import Place
 from scripts import figures
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
-from scripts.operators import ask
+from scripts.operators import ask, connect
 from scripts.register_list import read_published
 from scripts.registered import NotRegisteredError, places_that_keep
 from scripts.settings import Secrets, Settings
+from scripts.telephone import line_of, refused_calls
 from store.blobs_choice import open_blobs
 from store.bounds import BoundsRefusedError
 from store.engine import Database
@@ -57,6 +61,7 @@ def run_admin(board: Board, child: Child) -> int:
         async with contextlib.AsyncExitStack() as opened:
             database = await Database.open(stored)
             opened.push_async_callback(database.close)
+            live = LiveFeed(functools.partial(connect, RUN)) if "calls" in board.roles else None
             services = Services(
                 database=database,
                 blobs=open_blobs(stored),
@@ -65,7 +70,9 @@ def run_admin(board: Board, child: Child) -> int:
                 is_public=settings.tls_cert is not None,
                 unix_time=time.time,
                 kept_at=functools.partial(_kept_at, database, settings, child.secrets),
+                telephone=_telephone(board),
                 own_hosts=settings.own_hosts,
+                live=live,
             )
             listed = functools.partial(read_published, RUN)
             app = make_app(problems, _figures(board, problems), services, listed=listed, base_url=base_url(settings))
@@ -74,6 +81,7 @@ def run_admin(board: Board, child: Child) -> int:
             loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
             async with asyncio.TaskGroup() as group:
                 telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}",)))
+                following = group.create_task(live.run(), name="live feed") if live is not None else None
                 try:
                     await server.run()
                 except OSError as error:
@@ -83,6 +91,8 @@ def run_admin(board: Board, child: Child) -> int:
                     ) from error
                 finally:
                     telling.cancel()
+                    if following is not None:
+                        following.cancel()
 
     return child.run(main)
 
@@ -92,6 +102,14 @@ async def _kept_at(database: Database, settings: Settings, secrets: Secrets) -> 
         return await places_that_keep(database, settings, secrets)
     except NotRegisteredError as error:
         raise BoundsRefusedError(str(error)) from None
+
+
+def _telephone(board: Board) -> Telephone:
+    """As this machine has it; where it takes no calls, nobody can say whom it refused."""
+    line = line_of(board.settings)
+    if "calls" not in board.roles:
+        return replace(NO_TELEPHONE, line=line)
+    return Telephone(line=line, refused=functools.partial(refused_calls, RUN))
 
 
 def _figures(board: Board, problems: Problems) -> dict[str, Figures]:

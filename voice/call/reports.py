@@ -13,7 +13,7 @@ from voice.call.model_connection import Traffic
 from voice.call.model_link import Change
 from voice.call.transcript import Turn
 from voice.waist import journal as records
-from voice.waist.messages import TokenMinted, TurnHeard
+from voice.waist.messages import TokenMinted, TurnHeard, TurnSounding
 from voice.waist.plan import CallPlan
 
 
@@ -63,10 +63,13 @@ class Reports:
 
     def turn_sounding(self, turn: Turn) -> None:
         """The agent's turn is being heard, and has come so far."""
-        if self.keeps_words:
-            self._log.note(
-                records.TurnSounding(at_ms=self._log.at_ms, text=turn.text, from_ms=turn.from_ms, to_ms=turn.to_ms)
-            )
+        if not self.keeps_words:
+            return
+        self._log.note(
+            records.TurnSounding(at_ms=self._log.at_ms, text=turn.text, from_ms=turn.from_ms, to_ms=turn.to_ms)
+        )
+        if self._desk.connected:  # it is of no use later, and would push out what is
+            self._desk.notify(TurnSounding(session_id=self._session_id, text=turn.text))
 
     def model_changed(self, what: Change, code: str | None) -> None:
         """The connection to the model came up, failed, came back, or will not come back."""

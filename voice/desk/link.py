@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import structlog
 
+from voice.desk.sockets import peer_process
 from voice.waist.messages import LENGTH, AnyMessage, Envelope, decode_envelope, frame
 
 log = structlog.get_logger()
@@ -15,6 +16,8 @@ LONGEST_INCOMING = 256 << 10
 """Bytes. Plans are large, but they only go out; what comes in is a number, a name, or a tool's arguments."""
 MOST_OPEN_REQUESTS = 256
 """A peer with so many unanswered requests is not read from until one of them is answered."""
+MOST_UNREAD = 4 << 20
+"""Bytes of notices: a peer that has left so many unread is cut off, and sees all anew when it comes back."""
 WRITE_SECONDS = 5.0
 """A peer that does not take a message within this time has stopped reading and is cut off."""
 
@@ -92,6 +95,15 @@ class Link:
         finally:
             del self._asked[number]
 
+    def notify(self, message: AnyMessage) -> None:
+        """Tell the peer something, without waiting for it."""
+        if self._writer.is_closing():
+            return
+        self._writer.write(frame(Envelope(number=0, is_reply=False, body=message)))
+        if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+            log.warning("peer_stopped_reading", peer=self.name)
+            self._writer.transport.abort()
+
     async def _answer(self, envelope: Envelope, answer: Answer) -> None:
         try:
             body = await answer(envelope.body)
@@ -132,3 +144,28 @@ class Link:
         future = self._asked.get(envelope.number)
         if future is not None and not future.done():  # else it was late: nobody waits for it any more
             future.set_result(envelope.body)
+
+
+def start(
+    group: asyncio.TaskGroup,
+    serve: Callable[[Link, int], Awaitable[None]],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    name: str,
+) -> None:
+    """Serve a peer that has connected, in a task of this group; `serve` also gets its process."""
+    task = group.create_task(_run_link(serve, reader, writer), name=name)
+    task.add_done_callback(lambda _: writer.close())  # also of a task that was cancelled before it began
+
+
+async def _run_link(
+    serve: Callable[[Link, int], Awaitable[None]], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    link = Link(reader, writer)
+    try:
+        await serve(link, peer_process(writer.get_extra_info("socket")))
+    except MessageRefusedError as error:
+        log.warning("connection_refused", peer=link.name, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - one connection's failure ends that connection, not the desk
+        log.warning("connection_broke", peer=link.name, error=type(error).__name__)

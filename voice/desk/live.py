@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from voice.desk.link import Link
-from voice.waist.messages import LiveCall, LiveTurn
+from voice.waist.messages import LiveCall, LiveCallChanged, LiveTurn, LiveTurnHeard, WatchedCall
 
 PLANNED = "planned"
 """State of a call of which nothing has been heard since its plan was granted."""
@@ -14,15 +14,8 @@ TURNS_KEPT = 200
 """The last turns of a call that a view which opens late still sees; memory only, gone with the call."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveChange:
-    """What a live view is told."""
-
-    session_id: str
-    tenant_id: str
-    state: str
-    turn: LiveTurn | None = None
-    """The turn that was just heard; None when the state changed."""
+LiveChange = LiveCallChanged | LiveTurnHeard
+"""What a live view is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +68,7 @@ class LiveSession:
             state=self.state,
             turns=self.turns_heard,
             since_unix=self.since_unix,
+            sip_call_id=self.sip_call_id,
         )
 
 
@@ -102,7 +96,7 @@ class LiveCalls:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             session.state = "ended"
-            self._tell(LiveChange(session_id, session.tenant_id, "ended"))
+            self._tell_of(session)
         return session
 
     def of_process(self, process: int) -> list[LiveSession]:
@@ -112,13 +106,20 @@ class LiveCalls:
     def state_changed(self, session: LiveSession, state: str) -> None:
         """The call moved on."""
         session.state = state
-        self._tell(LiveChange(session.session_id, session.tenant_id, state))
+        self._tell_of(session)
 
     def turn_heard(self, session: LiveSession, turn: LiveTurn) -> None:
         """Somebody has said something."""
         session.turns.append(turn)
         session.turns_heard += 1
-        self._tell(LiveChange(session.session_id, session.tenant_id, session.state, turn))
+        number = session.turns_heard - 1
+        self._tell(LiveTurnHeard(session_id=session.session_id, number=number, turn=turn, is_whole=True))
+
+    def turn_sounding(self, session: LiveSession, text: str) -> None:
+        """The agent's turn is being heard, and has come so far. Not kept: the whole turn follows."""
+        turn = LiveTurn(role="agent", text=text)
+        number = session.turns_heard
+        self._tell(LiveTurnHeard(session_id=session.session_id, number=number, turn=turn, is_whole=False))
 
     def up(self, tenant_id: str | None = None) -> tuple[LiveCall, ...]:
         """The calls that are up, oldest first; only one tenant's where it is named."""
@@ -126,6 +127,14 @@ class LiveCalls:
             session.summary()
             for session in self._sessions.values()
             if not session.spare and tenant_id in {None, session.tenant_id}
+        )
+
+    def watched(self) -> tuple[WatchedCall, ...]:
+        """The calls that are up, oldest first, with the last turns of each."""
+        return tuple(
+            WatchedCall(call=session.summary(), turns=tuple(session.turns))
+            for session in self._sessions.values()
+            if not session.spare
         )
 
     def unused_for(self, seconds: float) -> list[LiveSession]:
@@ -141,6 +150,10 @@ class LiveCalls:
         """Have `told` called at once, on the loop, for every change of every call; the result ends that."""
         self._watchers.add(told)
         return lambda: self._watchers.discard(told)
+
+    def _tell_of(self, session: LiveSession) -> None:
+        if not session.spare:
+            self._tell(LiveCallChanged(call=session.summary()))
 
     def _tell(self, change: LiveChange) -> None:
         for told in tuple(self._watchers):

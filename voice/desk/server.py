@@ -12,18 +12,19 @@ from uuid import UUID
 
 import structlog
 
-from policies.audit_tags import OPERATOR, Tag
+from policies.audit_tags import Tag
 from policies.problems import Problem
 from store.audit.log import record
 from store.engine import Database, StoreAwayError
 from voice.desk.clips import ClipShelf, NoVoiceError
 from voice.desk.ingest import Ingestion, LostCall
-from voice.desk.link import Link, MessageRefusedError
+from voice.desk.link import Link, MessageRefusedError, start
 from voice.desk.live import PLANNED, CallTerms, LiveCalls, LiveSession
 from voice.desk.plans import Planner
+from voice.desk.preview import judge, speak
 from voice.desk.reading import read_along
 from voice.desk.settings import DeskSettings
-from voice.desk.sockets import listen, peer_process
+from voice.desk.sockets import listen
 from voice.desk.spool import Spool
 from voice.desk.tokens import TokenMint
 from voice.desk.toolbox import Toolbox, ToolCall
@@ -39,6 +40,7 @@ from voice.waist.messages import (
     LiveCallsListed,
     LiveCallsRequested,
     LiveTurn,
+    NumberTested,
     PauseOrdered,
     PlanDenied,
     PlanGranted,
@@ -46,6 +48,7 @@ from voice.waist.messages import (
     ProblemsListed,
     ProblemsRequested,
     ResumeOrdered,
+    SpeechWanted,
     TokenDenied,
     TokenMinted,
     TokenRequested,
@@ -56,7 +59,10 @@ from voice.waist.messages import (
     TrunksRequested,
     TrunkTerms,
     TurnHeard,
+    TurnSounding,
     TurnsRequested,
+    WatchBegun,
+    WatchRequested,
     WorkerIntroduced,
 )
 from voice.waist.plan import CallPlan
@@ -126,7 +132,7 @@ class Desk:
                 listening = listen(path, group=access)
                 servers.callback(path.unlink, missing_ok=True)
                 server = await asyncio.start_unix_server(
-                    functools.partial(_start, group, serve, name=path.name), sock=listening
+                    functools.partial(start, group, serve, name=path.name), sock=listening
                 )
                 await servers.enter_async_context(server)
             servers.callback(self._workers.close)
@@ -183,6 +189,9 @@ class Desk:
             case TurnHeard(session_id=session_id, role=role, text=text):
                 if session := self._session_now(link, process, session_id):
                     self.live.turn_heard(session, LiveTurn(role=role, text=text))
+            case TurnSounding(session_id=session_id, text=text):
+                if session := self._session_now(link, process, session_id):
+                    self.live.turn_sounding(session, text)
             case CallClosed(session_id=session_id):
                 self._close(process, session_id)
             case _:
@@ -292,25 +301,40 @@ class Desk:
 
     async def _serve_operator(self, link: Link, process: int) -> None:
         log.info("operator_connected", process=process)
-        await link.run(self._answer_operator, _refuse_notice)
+        with contextlib.ExitStack() as watching:
+
+            async def answer(message: AnyMessage) -> AnyMessage:
+                if not isinstance(message, WatchRequested):
+                    return await self._answer_operator(message)
+                watching.close()
+                watching.callback(self.live.watch(link.notify))
+                return WatchBegun(calls=self.live.watched())  # nothing was waited for: no notice overtakes this
+
+            await link.run(answer, _refuse_notice)
 
     async def _answer_operator(self, message: AnyMessage) -> AnyMessage:
+        answer: AnyMessage
         match message:
             case LiveCallsRequested(tenant_id=tenant_id):
-                return LiveCallsListed(calls=self.live.up(tenant_id))
+                answer = LiveCallsListed(calls=self.live.up(tenant_id))
             case ProblemsRequested():
-                return ProblemsListed(problems=await self._problems())
+                answer = ProblemsListed(problems=await self._problems())
             case TurnsRequested(sip_call_id=sip_call_id, after=after):
                 session = self.live.of_line(sip_call_id)
-                return await read_along(self._database, self._planner.bounds, session, after)
+                answer = await read_along(self._database, self._planner.bounds, session, after)
             case ClipsWanted(tenant_id=tenant_id):
-                return await self._prepare(tenant_id)
+                answer = await self._prepare(tenant_id)
+            case SpeechWanted():
+                answer = await speak(self._planner, self._shelf, message)
+            case NumberTested():
+                answer = await judge(self._planner, message)
             case TrunksRequested():
-                return TrunksListed(trunks=await self._trunks())
+                answer = TrunksListed(trunks=await self._trunks())
             case HangUpOrdered() | TransferOrdered() | PauseOrdered() | ResumeOrdered():
-                return await self.order(message)
+                answer = await self.order(message)
             case _:
                 raise MessageRefusedError(f"an operator may not ask {type(message).__name__}")
+        return answer
 
     async def prepare(self) -> None:
         """Render every sentence that a call may need, so that the first call already finds its clips.
@@ -338,7 +362,7 @@ class Desk:
             return Done(ok=False, why="the worker is not connected")
         try:
             async with self._database.tenant(UUID(session.tenant_id)) as store:
-                await record(store, OPERATOR, _ACTS[type(order)], objects={"session": session.session_id})
+                await record(store, order.ordered_by, _ACTS[type(order)], objects={"session": session.session_id})
         except StoreAwayError:
             return Done(ok=False, why="the audit log cannot be written; look at the database")
         try:
@@ -356,30 +380,6 @@ class Desk:
             for session in self.live.unused_for(UNUSED_PLAN_SECONDS):
                 if not self._spool.has(session.session_id):
                     self._lose(session, "not_answered")
-
-
-def _start(
-    group: asyncio.TaskGroup,
-    serve: Callable[[Link, int], Awaitable[None]],
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    *,
-    name: str,
-) -> None:
-    task = group.create_task(_run_link(serve, reader, writer), name=name)
-    task.add_done_callback(lambda _: writer.close())  # also of a task that was cancelled before it began
-
-
-async def _run_link(
-    serve: Callable[[Link, int], Awaitable[None]], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    link = Link(reader, writer)
-    try:
-        await serve(link, peer_process(writer.get_extra_info("socket")))
-    except MessageRefusedError as error:
-        log.warning("connection_refused", peer=link.name, reason=str(error))
-    except Exception as error:  # noqa: BLE001 - one connection's failure ends that connection, not the desk
-        log.warning("connection_broke", peer=link.name, error=type(error).__name__)
 
 
 def _refuse_notice(message: AnyMessage) -> None:

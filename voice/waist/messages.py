@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from policies.audit_tags import OPERATOR, Actor
 from policies.problems import Problem
 from voice.waist.plan import CallPlan
 
@@ -80,6 +81,13 @@ class TurnHeard(Message, frozen=True, kw_only=True):
     text: str
 
 
+class TurnSounding(Message, frozen=True, kw_only=True):
+    """The agent's turn while it is being heard, as far as it has come, for a live view (notice)."""
+
+    session_id: str
+    text: str
+
+
 class CallClosed(Message, frozen=True, kw_only=True):
     """Journal and recording are closed and may be ingested (notice)."""
 
@@ -133,6 +141,8 @@ class HangUpOrdered(Message, frozen=True, kw_only=True):
     """An operator ends the call. Answered by `Done`."""
 
     session_id: str
+    ordered_by: Actor = OPERATOR
+    """For the audit log."""
 
 
 class TransferOrdered(Message, frozen=True, kw_only=True):
@@ -140,6 +150,7 @@ class TransferOrdered(Message, frozen=True, kw_only=True):
 
     session_id: str
     target_id: str
+    ordered_by: Actor = OPERATOR
 
 
 class PauseOrdered(Message, frozen=True, kw_only=True):
@@ -147,6 +158,7 @@ class PauseOrdered(Message, frozen=True, kw_only=True):
 
     session_id: str
     by: str
+    ordered_by: Actor = OPERATOR
 
 
 class ResumeOrdered(Message, frozen=True, kw_only=True):
@@ -154,6 +166,7 @@ class ResumeOrdered(Message, frozen=True, kw_only=True):
 
     session_id: str
     by: str
+    ordered_by: Actor = OPERATOR
 
 
 class Done(Message, frozen=True, kw_only=True):
@@ -184,12 +197,55 @@ class LiveCall(msgspec.Struct, frozen=True, kw_only=True):
     """One of `policies.call_flow`; "planned" until the worker has said more."""
     turns: int
     since_unix: float
+    sip_call_id: str = ""
+    """Empty where the desk has not planned the call itself."""
 
 
 class LiveCallsListed(Message, frozen=True, kw_only=True):
     """The calls that are up, oldest first."""
 
     calls: tuple[LiveCall, ...]
+
+
+class LiveTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn, as it was spoken."""
+
+    role: Literal["caller", "agent"]
+    text: str
+
+
+class WatchRequested(Message, frozen=True, kw_only=True):
+    """Tell this connection of every change of every call from now on. Answered by `WatchBegun`, then notices."""
+
+
+class WatchedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that is up when a watch begins, with what was said last."""
+
+    call: LiveCall
+    turns: tuple[LiveTurn, ...]
+
+
+class WatchBegun(Message, frozen=True, kw_only=True):
+    """The calls that are up, oldest first; whatever changes afterwards is told."""
+
+    calls: tuple[WatchedCall, ...]
+
+
+class LiveCallChanged(Message, frozen=True, kw_only=True):
+    """A call is new, has moved on, or is over ("ended") (notice to whoever watches)."""
+
+    call: LiveCall
+
+
+class LiveTurnHeard(Message, frozen=True, kw_only=True):
+    """Somebody has said something, or goes on saying it (notice to whoever watches)."""
+
+    session_id: str
+    number: int
+    """Of the turn in its call, from 0. The same number again replaces the text."""
+    turn: LiveTurn
+    is_whole: bool
+    """False while it is still being heard."""
 
 
 class ProblemsRequested(Message, frozen=True, kw_only=True):
@@ -208,18 +264,43 @@ class ClipsWanted(Message, frozen=True, kw_only=True):
     tenant_id: str
 
 
+class SpeechWanted(Message, frozen=True, kw_only=True):
+    """How does this sentence sound to a caller of the project? Answered by `SpeechRendered`."""
+
+    tenant_id: str
+    project_id: str
+    text: str
+    language: str
+    """BCP 47."""
+    voice: str
+    """The scenario's; empty for the server's own choice."""
+
+
+class SpeechRendered(Message, frozen=True, kw_only=True):
+    """G.711 mu-law at 8 kHz; empty where no voice can say it now."""
+
+    audio: bytes
+
+
+class NumberTested(Message, frozen=True, kw_only=True):
+    """Would a call to this number of the tenant be answered now? Answered by `NumberJudged`."""
+
+    tenant_id: str
+    called: str
+
+
+class NumberJudged(Message, frozen=True, kw_only=True):
+    """200 where it would; else what the caller's side would get, and why."""
+
+    sip_status: int
+    reason: str
+
+
 class TurnsRequested(Message, frozen=True, kw_only=True):
     """What has been said in this call, from the turn of this number on? Answered by `TurnsListed`."""
 
     sip_call_id: str
     after: int = 0
-
-
-class LiveTurn(msgspec.Struct, frozen=True, kw_only=True):
-    """One turn, as it was spoken."""
-
-    role: Literal["caller", "agent"]
-    text: str
 
 
 class TurnsListed(Message, frozen=True, kw_only=True):
@@ -258,6 +339,7 @@ AnyMessage = (
     | ToolRequested
     | CallStateChanged
     | TurnHeard
+    | TurnSounding
     | CallClosed
     | PlanGranted
     | PlanDenied
@@ -271,9 +353,17 @@ AnyMessage = (
     | Done
     | LiveCallsRequested
     | LiveCallsListed
+    | WatchRequested
+    | WatchBegun
+    | LiveCallChanged
+    | LiveTurnHeard
     | ProblemsRequested
     | ProblemsListed
     | ClipsWanted
+    | SpeechWanted
+    | SpeechRendered
+    | NumberTested
+    | NumberJudged
     | TurnsRequested
     | TurnsListed
     | TrunksRequested

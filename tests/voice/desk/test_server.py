@@ -31,6 +31,7 @@ from tests.voice.desk.conftest import (
 )
 from tests.voice.desk.left_behind import CALL, STARTED_UNIX_MS
 from voice.desk import server
+from voice.desk.live import LiveChange
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings
 from voice.desk.sockets import DeskRunningError
@@ -44,6 +45,7 @@ from voice.waist.messages import (
     Done,
     Envelope,
     HangUpOrdered,
+    LiveCallChanged,
     LiveCallsListed,
     LiveCallsRequested,
     PauseOrdered,
@@ -60,6 +62,7 @@ from voice.waist.messages import (
     TrunksRequested,
     TrunkTerms,
     TurnHeard,
+    TurnSounding,
     decode_envelope,
     frame,
 )
@@ -181,12 +184,20 @@ async def test_watchers_hear_turns(desk: Desk, worker: Worker, bakery: Shop) -> 
     """A live view in this process is told each turn and the end, and nothing after it has left."""
     plan = await worker.granted(bakery.called)
     heard: list[str] = []
-    stop = desk.live.watch(lambda change: heard.append(change.turn.text if change.turn else change.state))
+
+    def told(change: LiveChange) -> None:
+        heard.append(
+            change.call.state if isinstance(change, LiveCallChanged) else f"{change.number} {change.turn.text}"
+        )
+
+    stop = desk.live.watch(told)
     worker.client.notify(CallStateChanged(session_id=plan.session_id, state="conversing"))
+    worker.client.notify(TurnSounding(session_id=plan.session_id, text="Hel"))
     worker.client.notify(TurnHeard(session_id=plan.session_id, role="agent", text="Hello"))
+    worker.client.notify(TurnHeard(session_id=plan.session_id, role="caller", text="Hi"))
     worker.client.notify(CallClosed(session_id=plan.session_id))
     await until(lambda: "ended" in heard)
-    assert heard == ["conversing", "Hello", "ended"]
+    assert heard == ["conversing", "0 Hel", "0 Hello", "1 Hi", "ended"]
     stop()
 
 
