@@ -6,7 +6,7 @@ from typing import Final
 from admin import assets, openapi, probes
 from admin.api import live as live_api
 from admin.auth import sign_in
-from admin.pages import api
+from admin.pages import api, confirm, security
 from admin.pages import live as live_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
@@ -35,6 +35,21 @@ SIGN_IN: Final[Sequence[Route]] = (
     Route("GET", "/sign-in/link/{token}", sign_in.look_at_link, Open.ANYONE),
     Route("POST", "/sign-in/link/{token}", sign_in.use_link, Open.ANYONE),
     Route("POST", "/sign-out", sign_in.sign_out, Open.SIGNED_IN),
+    Route("GET", "/account/confirm", confirm.show, Open.SIGNED_IN),
+    Route("POST", "/account/confirm", confirm.by_code, Open.SIGNED_IN),
+    Route("POST", "/account/confirm/passkey", confirm.by_passkey, Open.SIGNED_IN),
+    Route("POST", "/account/confirm/passkey/options", confirm.passkey_options, Open.SIGNED_IN),
+    Route("GET", "/account/security", security.show, Open.SIGNED_IN),
+    Route("GET", "/account/security/app", security.show_app, Open.SIGNED_IN),
+    Route("POST", "/account/security/app", security.begin_app, Open.SIGNED_IN),
+    Route("POST", "/account/security/app/confirm", security.confirm_app, Open.SIGNED_IN),
+    Route("POST", "/account/security/app/remove", security.remove_app, Open.SIGNED_IN),
+    Route("POST", "/account/security/passkeys", security.add_passkey, Open.SIGNED_IN),
+    Route("POST", "/account/security/passkeys/options", security.passkey_options, Open.SIGNED_IN),
+    Route("POST", "/account/security/passkeys/{passkey_id}/remove", security.remove_passkey, Open.SIGNED_IN),
+    Route("POST", "/account/security/recovery-codes", security.new_codes, Open.SIGNED_IN),
+    Route("POST", "/account/security/devices/revoke-others", security.revoke_others, Open.SIGNED_IN),
+    Route("POST", "/account/security/devices/{device_id}/revoke", security.revoke_device, Open.SIGNED_IN),
 )
 """Signing in, and one's own account."""
 

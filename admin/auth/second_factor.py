@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import segno
@@ -43,6 +44,12 @@ class Setup:
     """The same as a QR code: SVG, dark on light."""
 
 
+async def factors(visit: Visit) -> Factors:
+    """What whoever is signed in has."""
+    async with open_house(visit.services.database) as house:
+        return await second_factors.factors_of(house, visit.identity.user_id)
+
+
 async def confirm_with_code(visit: Visit, typed: str) -> Shown:
     """Show a code: six digits of the app, or a recovery code."""
     code = "".join(typed.split())
@@ -58,7 +65,7 @@ async def options_for_confirming(visit: Visit) -> str:
     Raises:
         ProblemError: 409 where there is none under this address.
     """
-    party = _party(visit)
+    party = party_of(visit)
     async with open_house(visit.services.database) as house:
         has = await passkeys.passkeys_of(house, visit.identity.user_id)
         if not any(one.relying_party == party.id for one in has):
@@ -76,7 +83,7 @@ async def confirm_with_passkey(visit: Visit, answer: str) -> Shown:
             return Shown.WRONG
         has = await passkeys.passkeys_of(house, visit.identity.user_id)
         try:
-            passkey, sign_count = read_shown(_party(visit), answer, challenge, has)
+            passkey, sign_count = read_shown(party_of(visit), answer, challenge, has)
         except PasskeyRefusedError:
             return Shown.WRONG
         return await second_factors.show_passkey(house, _person(visit), passkey.id, sign_count, now)
@@ -130,7 +137,7 @@ async def options_for_adding(visit: Visit) -> str:
     Raises:
         ProblemError: 403 as for every change; 409 where passkeys cannot be made under this address, or there are many.
     """
-    party = _party(visit)
+    party = party_of(visit)
     async with _changing(visit) as (house, factors):
         _check_can_add(party, factors)
         account = await accounts.find(house, visit.identity.user_id)
@@ -146,7 +153,7 @@ async def add_passkey(visit: Visit, answer: str, label: str) -> Sequence[str]:
     Raises:
         ProblemError: 403 as for every change; 422 where the answer proves nothing, and naming the field.
     """
-    now, person, party = now_of(visit.services), _person(visit), _party(visit)
+    now, person, party = now_of(visit.services), _person(visit), party_of(visit)
     label = " ".join(label.split())
     if not 0 < len(label) <= _LONGEST_LABEL:
         raise BadRequestError(f"A passkey's name has 1 to {_LONGEST_LABEL} characters.", field="label")
@@ -189,9 +196,15 @@ async def new_codes(visit: Visit) -> Sequence[str]:
         return await recovery.new_recovery_codes(house, person.user_id, actor=person.actor)
 
 
-def takes_passkeys(visit: Visit) -> bool:
-    """Whether passkeys can be made and used under the address that the page was asked for."""
-    return _party(visit).takes_passkeys
+def party_of(visit: Visit) -> RelyingParty:
+    """Whose passkeys are made and used under the address that the page was asked for."""
+    return relying_party(visit.services.base_url, visit.request.host)
+
+
+def at_localhost(visit: Visit) -> str:
+    """Where a server that is reached by number takes passkeys; empty where it has a name."""
+    base = urlsplit(visit.services.base_url)
+    return f"http://localhost:{base.port}" if base.scheme == "http" else ""
 
 
 @asynccontextmanager
@@ -244,7 +257,3 @@ def _check_can_add(party: RelyingParty, factors: Factors) -> None:
 
 def _person(visit: Visit) -> Person:
     return Person(visit.identity.user_id, visit.identity.device_id)
-
-
-def _party(visit: Visit) -> RelyingParty:
-    return relying_party(visit.services.base_url, visit.request.host)
