@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from admin.app import make_app
@@ -28,7 +29,8 @@ from scripts.settings import Secrets, Settings
 from scripts.telephone import line_of, refused_calls
 from store.blobs_choice import open_blobs
 from store.bounds import BoundsRefusedError
-from store.engine import Database
+from store.engine import Database, StoreAwayError
+from store.people.first_owner import first_owner_link
 
 
 def base_url(settings: Settings) -> str | None:
@@ -80,7 +82,8 @@ def run_admin(board: Board, child: Child) -> int:
             loop.add_signal_handler(signal.SIGTERM, server.stop)
             loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
             async with asyncio.TaskGroup() as group:
-                telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}",)))
+                lines = await _first_owner(services)
+                telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}", *lines)))
                 following = group.create_task(live.run(), name="live feed") if live is not None else None
                 try:
                     await server.run()
@@ -95,6 +98,15 @@ def run_admin(board: Board, child: Child) -> int:
                         following.cancel()
 
     return child.run(main)
+
+
+async def _first_owner(services: Services) -> tuple[str, ...]:
+    """The way in for whoever has set the server up, while nobody is a member of anything."""
+    try:
+        link = await first_owner_link(services.database, datetime.now(UTC))
+    except StoreAwayError:
+        return ()
+    return () if link is None else (f"Owner  {services.base_url}/sign-in/link/{link} (once, within the hour)",)
 
 
 async def _kept_at(database: Database, settings: Settings, secrets: Secrets) -> Sequence[Place]:

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from policies.retention import WIPE_ALARM_DAYS
-from scripts import audit_jobs, dsar_jobs, key_jobs
+from scripts import audit_jobs, dsar_jobs, key_jobs, people_jobs
 from scripts.board import RUN, Board
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
@@ -44,6 +44,7 @@ PERIODIC: Final[Sequence[Periodic]] = (
     Periodic("retention_round", "30 3 * * *", expiry.run_round),
     *dsar_jobs.PERIODIC,
     *key_jobs.PERIODIC,
+    *people_jobs.PERIODIC,
 )
 FIGURES: Final = "jobs.metrics"
 """In the folder `run`: the latest figures, in Prometheus' text format."""
