@@ -8,6 +8,8 @@ from typing import Final
 
 from aiohttp import web
 
+from admin.download import download
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _PIECE: Final = 64 << 10
 _BYTE_ORDER_MARK: Final = "\ufeff"
@@ -18,26 +20,18 @@ async def send_csv(
     request: web.Request, name: str, head: Sequence[str], rows: AsyncIterable[Sequence[object]]
 ) -> web.StreamResponse:
     """Answer with these rows while they are read; `name` is that of the file, without its ending."""
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/csv; charset=utf-8; header=present",
-            "Content-Disposition": f'attachment; filename="{name}.csv"',
-            "Cache-Control": "no-store",
-        }
-    )
-    await response.prepare(request)
     text = io.StringIO()
     text.write(_BYTE_ORDER_MARK)
     writer = csv.writer(text)
     writer.writerow(head)
-    async for row in rows:
-        writer.writerow([cell(value) for value in row])
-        if text.tell() >= _PIECE:
-            await response.write(text.getvalue().encode())
-            text.seek(0)
-            text.truncate()
-    await response.write(text.getvalue().encode())
-    await response.write_eof()
+    async with download(request, f"{name}.csv", "text/csv; charset=utf-8; header=present") as response:
+        async for row in rows:
+            writer.writerow([cell(value) for value in row])
+            if text.tell() >= _PIECE:
+                await response.write(text.getvalue().encode())
+                text.seek(0)
+                text.truncate()
+        await response.write(text.getvalue().encode())
     return response
 
 

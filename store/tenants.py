@@ -33,17 +33,10 @@ async def create(store: TenantStore, name: str, *, max_calls: int = 10, actor: A
     return Tenant(store.tenant_id, name, max_calls)
 
 
-async def change(
-    store: TenantStore, *, name: str | None = None, second_factor_for_all: bool | None = None, actor: Actor
-) -> Tenant | None:
-    """The tenant as it is from now on; what is None stays as it is."""
-    wished = {"name": name, "second_factor_for_all": second_factor_for_all}
-    values = {one: value for one, value in wished.items() if value is not None}
-    if values:
-        await store.change(update(TenantTable).values(**values))
-        told = {one: value for one, value in values.items() if isinstance(value, bool)}
-        await record(store, actor, Tag.TENANT_CHANGED, facts={"changed": sorted(values), **told})
-    return await find(store)
+async def rename(store: TenantStore, name: str, *, actor: Actor) -> None:
+    """Call the tenant otherwise from now on."""
+    await store.change(update(TenantTable).values(name=name))
+    await record(store, actor, Tag.TENANT_CHANGED, facts={"changed": ["name"]})
 
 
 async def find(store: TenantStore) -> Tenant | None:

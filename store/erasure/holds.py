@@ -49,7 +49,11 @@ class HeldError(Exception):
 
 
 class HoldRefusedError(ValueError):
-    """A hold that cannot be placed; says why."""
+    """A hold that cannot be placed; names the field, and says why."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(why)
+        self.field = field
 
 
 async def place_hold(
@@ -69,14 +73,14 @@ async def place_hold(
     """
     now = now or datetime.now(UTC)
     if not reason.strip():
-        raise HoldRefusedError("A hold needs its reason, such as the matter and its file number")
+        raise HoldRefusedError("reason", "A hold needs its reason, such as the matter and its file number")
     if not now < expires_at <= now + LONGEST:
-        raise HoldRefusedError("A hold ends on a day to come, within ten years")
+        raise HoldRefusedError("expires_at", "A hold ends on a day to come, within ten years")
     if await store.first(select(ProjectTable.id).where(ProjectTable.id == project_id)) is None:
-        raise HoldRefusedError("There is no such project")
+        raise HoldRefusedError("project_id", "There is no such project")
     call = select(SessionTable.id).where(SessionTable.id == session_id, SessionTable.project_id == project_id)
     if session_id is not None and await store.first(call) is None:
-        raise HoldRefusedError("The project has no such call")
+        raise HoldRefusedError("session_id", "The project has no such call")
     hold = Hold(
         id=uuid7(),
         project_id=project_id,
