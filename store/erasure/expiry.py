@@ -26,6 +26,7 @@ from store.engine import Database
 from store.erasure import holds, ledger
 from store.erasure.batches import AT_ONCE, erase_batch, erase_recordings
 from store.erasure.sessions import LOCK
+from store.people import invitations
 from store.scope import TenantStore
 from store.tables.calls import MessageTable, RecordingTable, SessionEventTable, SessionTable, TurnTable, UsageEventTable
 from store.tables.dsar import DsarCaseTable, DsarIntakeTable
@@ -157,6 +158,7 @@ async def expire(
     gone: Counter[str] = Counter()
     async with database.tenant(tenant_id) as store:
         gone["legal_holds"] += await holds.end_expired(store, now)
+        gone["invitations"] += await invitations.end_expired(store, now)
         projects = await store.all(select(ProjectTable).order_by(col(ProjectTable.id)))
     for project in projects:
         went = await _expire_project(database, blobs, tenant_id, project, now)

@@ -21,7 +21,7 @@ from policies.hipaa import handling
 from store.audit.log import lock, record
 from store.engine import Platform
 from store.scope import TenantStore
-from store.tables.people import MembershipTable
+from store.tables.people import InvitationTable, MembershipTable
 from store.tables.setup import ProjectTable, TenantTable
 
 _STANDING: Final = """
@@ -192,6 +192,8 @@ async def _take(
 ) -> None:
     await _keep_an_owner(store, without=held)
     await store.change(delete(MembershipTable).where(col(MembershipTable.id).in_([one.id for one in held])))
+    if all_of_it:  # nor does anybody come in any more whom they have invited
+        await store.change(delete(InvitationTable).where(col(InvitationTable.invited_by_id) == str(user_id)))
     leaves = actor == Actor("user", str(user_id))
     if not all_of_it:
         tag, facts = Tag.MEMBER_ROLE_CHANGED, {"before": str(held[0].role)}

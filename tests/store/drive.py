@@ -63,6 +63,7 @@ IDS = {
     "erasure_id": ("erasures", "id"),
     "hold_id": ("legal_holds", "id"),
     "intake_id": ("dsar_intakes", "id"),
+    "invitation_id": ("invitations", "id"),
     "job_id": ("job_progress", "job_id"),
     "mail_id": ("mails", "id"),
     "membership_id": ("memberships", "id"),
