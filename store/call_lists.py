@@ -112,6 +112,12 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         yield recorded if wanted.recorded else not_(recorded)
 
 
+async def projects_of_calls(store: TenantStore, session_ids: Collection[UUID]) -> Mapping[UUID, UUID]:
+    """Of which project each of these calls is; those that the tenant does not have are left out."""
+    statement = select(SessionTable.id, SessionTable.project_id).where(among(SessionTable.id, session_ids))
+    return {row.id: row.project_id for row in await store.rows(statement)}
+
+
 async def _indexes(store: TenantStore, number: PhoneNumber) -> list[bytes]:
     """Every blind index under which calls of this number may be found, for each way in which lines write it."""
     return [one for form in written_forms(number) for one in await sessions.caller_indexes(store, form)]

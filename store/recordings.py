@@ -151,8 +151,8 @@ def _mu_law_table() -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
     return np.where(code & 0x80, -magnitude, magnitude).astype("<i2")
 
 
-_MU_LAW = _mu_law_table()
+MU_LAW = _mu_law_table()
 
 
 def _linear(sound: bytes) -> bytes:
-    return _MU_LAW[np.frombuffer(sound, np.uint8)].tobytes()
+    return MU_LAW[np.frombuffer(sound, np.uint8)].tobytes()

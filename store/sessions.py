@@ -302,6 +302,15 @@ async def events_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> 
     )
 
 
+async def facts_of(store: TenantStore, session_id: UUID, kinds: Collection[str]) -> tuple[SessionEvent, ...]:
+    """Events of these kinds in order, without what may be personal."""
+    statement = select(SessionEventTable.at_ms, SessionEventTable.kind, SessionEventTable.facts).where(
+        SessionEventTable.session_id == session_id, col(SessionEventTable.kind).in_(kinds)
+    )
+    rows = await store.rows(statement.order_by(col(SessionEventTable.ordinal)))
+    return tuple(SessionEvent(at_ms=at_ms, kind=kind, facts=facts) for at_ms, kind, facts in rows)
+
+
 def _shown(texts: Sequence[str], visibility: Visibility) -> Sequence[str]:
     return redact_together(texts) if visibility == "redacted" else texts
 

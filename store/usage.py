@@ -1,6 +1,6 @@
 """Usage: what is to be paid for. Outlives the calls it came from."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -66,3 +66,9 @@ async def by_month(
         MonthOfUsage(month=at, project_id=project_id, kind=kind, quantity=int(quantity))
         for at, project_id, kind, quantity in rows
     )
+
+
+async def of_session(store: TenantStore, session_id: UUID) -> Mapping[str, int]:
+    """What one call used, by kind."""
+    statement = select(UsageEventTable.kind, UsageEventTable.quantity).where(UsageEventTable.session_id == session_id)
+    return {kind: int(quantity) for kind, quantity in await store.rows(statement.order_by(col(UsageEventTable.kind)))}
