@@ -1,7 +1,6 @@
 """Decides what happens with a call that has come in: the plan it is answered with, or why it is not."""
 
 import asyncio
-import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -155,14 +154,24 @@ class Planner:
             async with self._database.tenant(tenant.id) as store:
                 found = await numbers.all_numbers(store)
             if found:
-                await asyncio.gather(*(self._rehearse(tenant.id, found[0].called) for _ in range(_REHEARSED_AT_ONCE)))
+                await asyncio.gather(*(self.rehearse(tenant.id, found[0].called) for _ in range(_REHEARSED_AT_ONCE)))
                 break
 
-    async def _rehearse(self, tenant_id: UUID, called: str) -> None:
-        """Make a plan and take it back: connections, statements, keys and number tables are ready from then on."""
+    async def rehearse(self, tenant_id: UUID, called: str) -> PlanDenied | None:
+        """Make a plan and take it back: why a call would be refused now, or None.
+
+        Connections, statements, keys and number tables are ready from then on.
+
+        Raises:
+            store.engine.StoreAwayError: The database is away.
+            voice.desk.clips.NoVoiceError: A sentence of the scenario cannot be said.
+        """
         request = PlanRequested(called=called, caller=called, trunk="", sip_call_id="", spare_wanted=True)
-        with contextlib.suppress(_TakenBackError):
-            await self._plan_of(tenant_id, called, request, take_back=True)
+        try:
+            answer = await self._plan_of(tenant_id, called, request, take_back=True)
+        except _TakenBackError:
+            return None
+        return answer if isinstance(answer, PlanDenied) else PlanDenied(sip_status=404, reason="no such number")
 
     async def _tenant_of(self, called: str) -> tuple[UUID | None, bool]:
         """The tenant, and whether that is from memory. Memory is a hint only: the tenant's own rows decide."""
