@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from admin import assets, openapi, probes
+from admin.api import disclosure as disclosure_api
 from admin.api import live as live_api
+from admin.api import numbers as numbers_api
+from admin.api import scenarios as scenarios_api
+from admin.api import trunks as trunks_api
 from admin.auth import sign_in
 from admin.pages import api, confirm, security
 from admin.pages import live as live_pages
@@ -65,6 +69,52 @@ PAGES: Final[Sequence[Route]] = (
 
 _EVENTS: Final = "text/event-stream"
 API: Final[Sequence[Operation]] = (
+    Operation("GET", "/api/v1/scenarios", scenarios_api.list_scenarios, Scope.SCENARIOS_READ),
+    Operation("POST", "/api/v1/scenarios", scenarios_api.create_scenario, Scope.SCENARIOS_WRITE, status=201),
+    Operation("GET", "/api/v1/scenarios/{scenario_id}", scenarios_api.get_scenario, Scope.SCENARIOS_READ),
+    Operation(
+        "PUT",
+        "/api/v1/scenarios/{scenario_id}/draft",
+        scenarios_api.save_draft,
+        Scope.SCENARIOS_WRITE,
+        problems=(409,),
+    ),
+    Operation(
+        "DELETE",
+        "/api/v1/scenarios/{scenario_id}/draft",
+        scenarios_api.discard_draft,
+        Scope.SCENARIOS_WRITE,
+        problems=(409,),
+    ),
+    Operation("POST", "/api/v1/scenarios/{scenario_id}/publish", scenarios_api.publish_scenario, Scope.SCENARIOS_WRITE),
+    Operation(
+        "POST", "/api/v1/scenarios/{scenario_id}/rollback", scenarios_api.roll_back_scenario, Scope.SCENARIOS_WRITE
+    ),
+    Operation("GET", "/api/v1/scenarios/{scenario_id}/versions", scenarios_api.list_versions, Scope.SCENARIOS_READ),
+    Operation(
+        "GET", "/api/v1/scenarios/{scenario_id}/wordings/{which}", scenarios_api.get_wording, Scope.SCENARIOS_READ
+    ),
+    Operation("GET", "/api/v1/scenarios/{scenario_id}/diff", scenarios_api.compare_wordings, Scope.SCENARIOS_READ),
+    Operation("GET", "/api/v1/scenarios/{scenario_id}/disclosure", disclosure_api.get_disclosure, Scope.SCENARIOS_READ),
+    Operation(
+        "GET",
+        "/api/v1/scenarios/{scenario_id}/speech",
+        disclosure_api.get_speech,
+        Scope.SCENARIOS_READ,
+        media_type="audio/wav",
+    ),
+    Operation("GET", "/api/v1/numbers", numbers_api.list_numbers, Scope.NUMBERS_READ),
+    Operation("POST", "/api/v1/numbers", numbers_api.add_number, Scope.NUMBERS_WRITE, status=201),
+    Operation("GET", "/api/v1/numbers/{number_id}", numbers_api.get_number, Scope.NUMBERS_READ),
+    Operation("PATCH", "/api/v1/numbers/{number_id}", numbers_api.change_number, Scope.NUMBERS_WRITE),
+    Operation("DELETE", "/api/v1/numbers/{number_id}", numbers_api.remove_number, Scope.NUMBERS_WRITE),
+    Operation("POST", "/api/v1/numbers/{number_id}/test", numbers_api.judge_number, Scope.NUMBERS_READ),
+    Operation("GET", "/api/v1/trunks", trunks_api.list_trunks, Scope.TRUNKS_READ),
+    Operation("POST", "/api/v1/trunks", trunks_api.add_trunk, Scope.TRUNKS_WRITE, status=201),
+    Operation("GET", "/api/v1/trunks/refusals", trunks_api.list_refusals, Scope.TRUNKS_READ),
+    Operation("GET", "/api/v1/trunks/{trunk_id}", trunks_api.get_trunk, Scope.TRUNKS_READ),
+    Operation("PUT", "/api/v1/trunks/{trunk_id}", trunks_api.change_trunk, Scope.TRUNKS_WRITE),
+    Operation("DELETE", "/api/v1/trunks/{trunk_id}", trunks_api.remove_trunk, Scope.TRUNKS_WRITE),
     Operation("GET", "/api/v1/live", live_api.list_live, Scope.SESSIONS_READ),
     Operation(
         "GET", "/api/v1/live/events", live_api.live_events, Scope.SESSIONS_READ, problems=(409,), media_type=_EVENTS
