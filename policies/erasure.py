@@ -270,7 +270,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     # ------------------------------------------------------------------------------------------- who may do what here
     "memberships": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="id user_id project_id granted_by_id", fact="role granted_by_kind granted_at"),
+        columns=_columns(id="id user_id project_id granted_by_id", fact="role granted_by_kind granted_at last_seen_at"),
     ),
     "invitations": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,

@@ -1,6 +1,6 @@
 """What somebody may do in a tenant: of a person by their memberships, of a program by its key."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from policies.access import Grant, Principal
 from policies.api_keys import PREFIX, is_from
 from policies.audit_tags import Actor
 from store.api_keys import ApiKey, find_key, note_use, whose_key
-from store.people.memberships import standing_of
+from store.people.memberships import note_seen, standing_of
 
 _BEARER = "bearer "
+_SEEN_EVERY = timedelta(hours=1)
 
 
 class KeyNotGoodError(ProblemError):
@@ -55,8 +56,11 @@ async def person_principal(services: Services, identity: Identity, tenant_id: UU
     """The person within this tenant; None where they are no member, or there is no such tenant."""
     async with services.database.tenant(tenant_id) as store:
         standing = await standing_of(store, identity.user_id)
-    if not standing.grants:
-        return None
+        if not standing.grants:
+            return None
+        now = datetime.fromtimestamp(services.unix_time(), UTC)
+        if standing.last_seen_at is None or standing.last_seen_at < now - _SEEN_EVERY:
+            await note_seen(store, identity.user_id, now)
     return Principal(
         actor=Actor("user", str(identity.user_id)),
         tenant_id=tenant_id,

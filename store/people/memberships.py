@@ -25,7 +25,7 @@ from store.tables.people import InvitationTable, MembershipTable
 from store.tables.setup import ProjectTable, TenantTable
 
 _STANDING: Final = """
-SELECT m.project_id, m.role, t.second_factor_for_all,
+SELECT m.project_id, m.role, m.last_seen_at, t.second_factor_for_all,
        EXISTS (SELECT 1 FROM projects p WHERE p.tenant_id = :tenant_id AND p.hipaa) AS hipaa
 FROM memberships m JOIN tenants t ON t.tenant_id = m.tenant_id
 WHERE m.tenant_id = :tenant_id AND m.user_id = :user_id
@@ -58,6 +58,8 @@ class Membership:
     role: Role
     granted_by: Actor
     granted_at: datetime
+    last_seen_at: datetime | None
+    """When the person was last here, to the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Standing:
     grants: Sequence[Grant]
     must_have_second_factor: bool
     """Owners; and everyone, where the tenant asks for it or has a project for health care."""
+    last_seen_at: datetime | None
+    """To the hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,13 @@ async def standing_of(store: TenantStore, user_id: UUID) -> Standing:
     rows = await store.fixed(_STANDING, user_id=user_id)
     grants = tuple(Grant(SCOPES_OF[row.role], row.project_id, row.role) for row in rows)
     for_all = any(row.second_factor_for_all or handling(hipaa=row.hipaa).mfa_for_all for row in rows)
-    return Standing(grants, for_all or any(grant.role == "owner" for grant in grants))
+    seen = max((row.last_seen_at for row in rows if row.last_seen_at is not None), default=None)
+    return Standing(grants, for_all or any(grant.role == "owner" for grant in grants), seen)
+
+
+async def note_seen(store: TenantStore, user_id: UUID, now: datetime) -> None:
+    """Write down that a member was here; asked for once an hour, so that looking at pages costs no writes."""
+    await store.change(update(MembershipTable).where(col(MembershipTable.user_id) == user_id).values(last_seen_at=now))
 
 
 async def grants_of(store: TenantStore, user_id: UUID) -> Sequence[Grant]:
@@ -226,4 +236,5 @@ def _membership(row: MembershipTable) -> Membership:
         role=msgspec.convert(row.role, Role),
         granted_by=Actor(msgspec.convert(row.granted_by_kind, ActorKind), row.granted_by_id),
         granted_at=row.granted_at,
+        last_seen_at=row.last_seen_at,
     )

@@ -21,6 +21,7 @@ class MembershipTable(TenantRow, table=True):
     granted_by_kind: str
     granted_by_id: str
     granted_at: datetime = Field(default_factory=now, sa_type=Timestamp)
+    last_seen_at: datetime | None = Field(default=None, sa_type=Timestamp)
 
 
 class InvitationTable(TenantRow, table=True):

@@ -22,6 +22,7 @@ CREATE TABLE memberships (
     granted_by_kind text NOT NULL,
     granted_by_id   text NOT NULL,
     granted_at      timestamptz NOT NULL DEFAULT now(),
+    last_seen_at    timestamptz,
     PRIMARY KEY (tenant_id, id),
     UNIQUE NULLS NOT DISTINCT (tenant_id, user_id, project_id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id)
