@@ -4,11 +4,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from admin import assets, openapi, probes
+from admin.api import audit as audit_api
+from admin.api import callers as callers_api
 from admin.api import disclosure as disclosure_api
+from admin.api import erasures as erasures_api
+from admin.api import holds as holds_api
 from admin.api import live as live_api
 from admin.api import numbers as numbers_api
+from admin.api import overview as overview_api
+from admin.api import projects as projects_api
+from admin.api import recordings as recordings_api
+from admin.api import registers as registers_api
+from admin.api import requests as requests_api
+from admin.api import retention as retention_api
 from admin.api import scenarios as scenarios_api
+from admin.api import session_content
+from admin.api import sessions as sessions_api
+from admin.api import settings as settings_api
 from admin.api import trunks as trunks_api
+from admin.api import usage as usage_api
 from admin.auth import sign_in
 from admin.pages import api, confirm, security
 from admin.pages import live as live_pages
@@ -69,6 +83,67 @@ PAGES: Final[Sequence[Route]] = (
 
 _EVENTS: Final = "text/event-stream"
 API: Final[Sequence[Operation]] = (
+    Operation("GET", "/api/v1/overview", overview_api.get_overview, Scope.SESSIONS_READ),
+    Operation("GET", "/api/v1/sessions", sessions_api.list_sessions, Scope.SESSIONS_READ),
+    Operation(
+        "POST",
+        "/api/v1/sessions/erase",
+        sessions_api.erase,
+        Scope.SESSIONS_DELETE,
+        status=202,
+        problems=(404, 409),
+    ),
+    Operation("GET", "/api/v1/sessions/{session_id}", sessions_api.get_session, Scope.SESSIONS_READ, problems=(404,)),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/transcript",
+        session_content.get_transcript,
+        Scope.TRANSCRIPTS_READ,
+        problems=(404, 410),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/recording",
+        recordings_api.get_recording,
+        Scope.RECORDINGS_READ,
+        problems=(404, 410, 416),
+        media_type="audio/wav",
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/recording/wave",
+        recordings_api.get_wave,
+        Scope.RECORDINGS_READ,
+        problems=(404, 410),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/consent",
+        session_content.get_consent,
+        Scope.SESSIONS_READ,
+        problems=(404,),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/timeline",
+        session_content.get_timeline,
+        Scope.SESSIONS_READ,
+        problems=(404,),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/metrics",
+        session_content.get_metrics,
+        Scope.SESSIONS_READ,
+        problems=(404,),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session_id}/readings",
+        session_content.list_readings,
+        Scope.AUDIT_READ,
+        problems=(404,),
+    ),
     Operation("GET", "/api/v1/scenarios", scenarios_api.list_scenarios, Scope.SCENARIOS_READ),
     Operation("POST", "/api/v1/scenarios", scenarios_api.create_scenario, Scope.SCENARIOS_WRITE, status=201),
     Operation("GET", "/api/v1/scenarios/{scenario_id}", scenarios_api.get_scenario, Scope.SCENARIOS_READ),
@@ -159,6 +234,97 @@ API: Final[Sequence[Operation]] = (
         status=204,
         problems=(404, 409),
     ),
+    Operation("GET", "/api/v1/requests", requests_api.list_requests, Scope.DSAR_READ),
+    Operation("POST", "/api/v1/requests", requests_api.open_request, Scope.DSAR_WRITE, status=201),
+    Operation("POST", "/api/v1/requests/search", callers_api.search_calls, Scope.DSAR_READ),
+    Operation("GET", "/api/v1/requests/contact", requests_api.get_request_contact, Scope.DSAR_READ),
+    Operation("PUT", "/api/v1/requests/contact", requests_api.set_request_contact, Scope.DSAR_WRITE),
+    Operation("GET", "/api/v1/requests/{request_id}", requests_api.get_request, Scope.DSAR_READ),
+    Operation(
+        "GET", "/api/v1/requests/{request_id}/calls", callers_api.calls_of_request, Scope.DSAR_READ, problems=(409,)
+    ),
+    Operation(
+        "POST",
+        "/api/v1/requests/{request_id}/export",
+        callers_api.export_request,
+        Scope.DSAR_WRITE,
+        media_type="application/zip",
+    ),
+    Operation("POST", "/api/v1/requests/{request_id}/erase", requests_api.erase_request, Scope.DSAR_WRITE, status=202),
+    Operation("POST", "/api/v1/requests/{request_id}/close", requests_api.close_request, Scope.DSAR_WRITE),
+    Operation(
+        "GET",
+        "/api/v1/requests/{request_id}/receipt",
+        requests_api.get_request_receipt,
+        Scope.DSAR_READ,
+        problems=(409,),
+    ),
+    Operation("GET", "/api/v1/erasures", erasures_api.list_erasures, Scope.SESSIONS_READ),
+    Operation("GET", "/api/v1/erasures/{erasure_id}", erasures_api.get_erasure, Scope.SESSIONS_READ),
+    Operation(
+        "GET",
+        "/api/v1/erasures/{erasure_id}/receipt",
+        erasures_api.get_erasure_receipt,
+        Scope.SESSIONS_READ,
+        problems=(409,),
+    ),
+    Operation("GET", "/api/v1/holds", holds_api.list_holds, Scope.RETENTION_READ),
+    Operation("POST", "/api/v1/holds", holds_api.place_hold, Scope.RETENTION_WRITE, status=201),
+    Operation("DELETE", "/api/v1/holds/{hold_id}", holds_api.release_hold, Scope.RETENTION_WRITE),
+    Operation("GET", "/api/v1/projects", projects_api.list_projects, Scope.PROJECTS_READ),
+    Operation("POST", "/api/v1/projects", projects_api.create_project, Scope.PROJECTS_WRITE, status=201),
+    Operation("GET", "/api/v1/projects/{project_id}", projects_api.get_project, Scope.PROJECTS_READ),
+    Operation("PATCH", "/api/v1/projects/{project_id}", projects_api.change_project, Scope.PROJECTS_WRITE),
+    Operation("GET", "/api/v1/projects/{project_id}/retention", retention_api.get_retention, Scope.RETENTION_READ),
+    Operation("PUT", "/api/v1/projects/{project_id}/retention", retention_api.set_retention, Scope.RETENTION_WRITE),
+    Operation(
+        "GET", "/api/v1/projects/{project_id}/retention/preview", retention_api.preview_retention, Scope.RETENTION_READ
+    ),
+    Operation(
+        "PUT",
+        "/api/v1/projects/{project_id}/residency",
+        registers_api.set_residency,
+        Scope.PROJECTS_WRITE,
+        problems=(409,),
+    ),
+    Operation(
+        "PUT", "/api/v1/projects/{project_id}/hipaa", registers_api.set_hipaa, Scope.PROJECTS_WRITE, problems=(409,)
+    ),
+    Operation("GET", "/api/v1/projects/{project_id}/deletion", projects_api.get_deletion, Scope.PROJECTS_READ),
+    Operation(
+        "POST",
+        "/api/v1/projects/{project_id}/deletion",
+        projects_api.delete_project,
+        Scope.PROJECTS_DELETE,
+        status=202,
+    ),
+    Operation(
+        "DELETE",
+        "/api/v1/projects/{project_id}/deletion",
+        projects_api.take_project_back,
+        Scope.PROJECTS_DELETE,
+        problems=(409,),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/projects/{project_id}/deletion/receipt",
+        projects_api.get_deletion_receipt,
+        Scope.PROJECTS_READ,
+        problems=(409,),
+    ),
+    Operation("GET", "/api/v1/audit", audit_api.list_audit, Scope.AUDIT_READ),
+    Operation("GET", "/api/v1/audit/state", audit_api.get_audit_state, Scope.AUDIT_READ),
+    Operation(
+        "POST", "/api/v1/audit/export", audit_api.export_audit, Scope.AUDIT_EXPORT, media_type="application/jsonl"
+    ),
+    Operation("GET", "/api/v1/subprocessors", registers_api.list_subprocessors, Scope.PROJECTS_READ),
+    Operation("GET", "/api/v1/transfers", registers_api.get_transfers, Scope.SESSIONS_READ),
+    Operation("GET", "/api/v1/usage", usage_api.get_usage, Scope.USAGE_READ),
+    Operation("GET", "/api/v1/settings", settings_api.get_settings, Scope.SETTINGS_WRITE),
+    Operation("PATCH", "/api/v1/settings", settings_api.change_settings, Scope.SETTINGS_WRITE),
+    Operation("GET", "/api/v1/secrets", settings_api.list_secrets, Scope.SETTINGS_WRITE),
+    Operation("PUT", "/api/v1/secrets", settings_api.set_secret, Scope.SETTINGS_WRITE),
+    Operation("DELETE", "/api/v1/secrets", settings_api.remove_secret, Scope.SETTINGS_WRITE),
 )
 """The HTTP API, `/api/v1/…`."""
 

@@ -114,7 +114,9 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
 
 async def projects_of_calls(store: TenantStore, session_ids: Collection[UUID]) -> Mapping[UUID, UUID]:
     """Of which project each of these calls is; those that the tenant does not have are left out."""
-    statement = select(SessionTable.id, SessionTable.project_id).where(among(SessionTable.id, session_ids))
+    statement = select(SessionTable.id, SessionTable.project_id).where(
+        among(SessionTable.id, session_ids), SessionTable.state != "spare"
+    )
     return {row.id: row.project_id for row in await store.rows(statement)}
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from admin.api.sessions import erased_error, find_listed
+from admin.api.sessions import check_call, erased_error
 from admin.ask import Ask
 from admin.problems import NotThereError, ProblemError, RefusedError
 from policies.access import Scope
@@ -88,7 +88,7 @@ async def get_wave(ask: Ask, session_id: UUID) -> Wave:
 
 
 async def _open(ask: Ask, store: TenantStore, session_id: UUID) -> Recording:
-    await find_listed(ask, store, session_id, Scope.RECORDINGS_READ)
+    await check_call(ask, store, session_id, Scope.RECORDINGS_READ)
     try:
         found = await open_recording(store, ask.services.blobs, session_id, reader=ask.listener)
     except KeptFromViewersError as error:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from admin.api.sessions import erased_error, find_listed
+from admin.api.sessions import check_call, erased_error
 from admin.api.shown import ShownActor, shown_actors
 from admin.ask import Ask
 from policies.access import Scope, Visibility
@@ -162,7 +162,7 @@ class ReadingPage(msgspec.Struct, frozen=True, kw_only=True):
 async def get_transcript(ask: Ask, session_id: UUID) -> Transcript:
     """Read what was said in a call, as far as its project lets you."""
     async with ask.store() as store:
-        await find_listed(ask, store, session_id, Scope.TRANSCRIPTS_READ)
+        await check_call(ask, store, session_id, Scope.TRANSCRIPTS_READ)
         try:
             turns = await sessions.turns_of(store, session_id, reader=ask.reader)
             messages = await sessions.messages_of(store, session_id, reader=ask.reader)
@@ -186,7 +186,7 @@ async def get_transcript(ask: Ask, session_id: UUID) -> Transcript:
 async def get_consent(ask: Ask, session_id: UUID) -> ConsentLedger:
     """Show how the caller was told and asked, and what followed from it."""
     async with ask.store() as store:
-        await find_listed(ask, store, session_id, Scope.SESSIONS_READ)
+        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
         steps = await sessions.consent_of(store, session_id)
     return ConsentLedger(
         items=tuple(
@@ -208,7 +208,7 @@ async def get_consent(ask: Ask, session_id: UUID) -> ConsentLedger:
 async def get_timeline(ask: Ask, session_id: UUID) -> CallTimeline:
     """Show everything that happened in a call: states, tools, keys, the model, SIP messages."""
     async with ask.store() as store:
-        await find_listed(ask, store, session_id, Scope.SESSIONS_READ)
+        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
         events = await sessions.events_of(store, session_id, reader=ask.reader)
     return CallTimeline(
         items=tuple(
@@ -221,7 +221,7 @@ async def get_timeline(ask: Ask, session_id: UUID) -> CallTimeline:
 async def get_metrics(ask: Ask, session_id: UUID) -> SessionMetrics:
     """Show what was measured and counted in a call: waits, the line, usage, and what went to other places."""
     async with ask.store() as store:
-        await find_listed(ask, store, session_id, Scope.SESSIONS_READ)
+        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
         events = await sessions.facts_of(store, session_id, ("latency_measured", "line_measured"))
         used = await usage.of_session(store, session_id)
         transfers = await transfers_of(store, session_id)
@@ -253,7 +253,7 @@ async def get_metrics(ask: Ask, session_id: UUID) -> SessionMetrics:
 async def list_readings(ask: Ask, session_id: UUID) -> ReadingPage:
     """Show who heard, read or took away something of a call, as the audit log knows it."""
     async with ask.store() as store:
-        await find_listed(ask, store, session_id, Scope.SESSIONS_READ)
+        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
         found = await entries(store, about=str(session_id), limit=_MOST_READINGS)
     readings = [entry for entry in found if entry.tag in _READINGS]
     actors = await shown_actors(ask, (entry.actor for entry in readings))

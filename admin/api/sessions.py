@@ -111,7 +111,11 @@ async def list_sessions(ask: Ask, query: SessionQuery) -> SessionPage:
 async def get_session(ask: Ask, session_id: UUID) -> Session:
     """Show a call."""
     async with ask.store() as store:
-        return shown_session(await find_listed(ask, store, session_id))
+        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
+        session = await sessions.find_session(store, session_id, actor=ask.actor)
+        if session is None:
+            raise NotThereError
+        return shown_session(Listed(session, session_id in await call_lists.recorded_among(store, (session_id,))))
 
 
 async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
@@ -136,8 +140,8 @@ async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
     return await get_erasure(ask, receipt.erasure_id)
 
 
-async def find_listed(ask: Ask, store: TenantStore, session_id: UUID, scope: Scope | None = None) -> Listed:
-    """The call, if whoever asks has the scope (by default the route's) in its project.
+async def check_call(ask: Ask, store: TenantStore, session_id: UUID, scope: Scope) -> None:
+    """Go on only if there is such a call, and whoever asks has the scope in its project.
 
     Raises:
         ProblemError: 404 where nothing is granted there, or there is no such call; 403 where something else is.
@@ -146,10 +150,6 @@ async def find_listed(ask: Ask, store: TenantStore, session_id: UUID, scope: Sco
     if project_id is None:
         raise NotThereError
     ask.check(project_id, scope)
-    session = await sessions.find_session(store, session_id, actor=ask.actor)
-    if session is None or session.state == "spare":
-        raise NotThereError
-    return Listed(session, session_id in await call_lists.recorded_among(store, (session_id,)))
 
 
 async def wanted_calls(ask: Ask, store: TenantStore, query: SessionFilter) -> Wanted:

@@ -1,0 +1,160 @@
+"""How things go: calls of the last days in figures, and what somebody should look at."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from admin.ask import Ask
+from admin.probes import PROBLEMS
+from policies.access import Scope
+from store import overview
+from store.dsar.cases import list_cases
+from store.overview import Span
+from store.recordings import SAMPLES_PER_SECOND
+from store.scope import TenantStore
+
+_STEPS: Final = {1: timedelta(hours=1), 7: timedelta(days=1), 30: timedelta(days=1)}
+_SOON: Final = timedelta(days=7)
+_MOST_CASES: Final = 100
+
+
+class OverviewQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Of how many days, today included, and of which project."""
+
+    days: Literal[1, 7, 30] = 7
+    project_id: UUID | None = None
+
+
+class SpanFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """An hour of today, or a day (UTC)."""
+
+    began: datetime
+    calls: int
+    answered: int
+    missed: int
+    minutes: float
+
+
+class WaitFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """In ms; null without a single call that it was measured in."""
+
+    p50: int | None
+    p95: int | None
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that somebody should look at."""
+
+    what: str
+    remedy: str
+    kind: Literal["server", "request"]
+    is_pressing: bool
+    """Calls are lost, or a deadline is over."""
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """How things go."""
+
+    since: datetime
+    live: int
+    """Calls that are up now."""
+    calls: int
+    answered: int
+    missed: int
+    minutes: float
+    reply: WaitFigures
+    """From the end of what a caller says to the agent's first sound: of each call the median."""
+    first_audio: WaitFigures
+    """From the answer to the first sound."""
+    consent: Mapping[str, int]
+    """Calls by what the caller answered: given, refused, no_answer; or not_asked."""
+    spans: tuple[SpanFigures, ...]
+    alarms: tuple[Alarm, ...]
+
+
+async def get_overview(ask: Ask, query: OverviewQuery) -> Overview:
+    """Show how things go."""
+    if query.project_id is not None:
+        ask.check(query.project_id)
+    projects = ask.projects if query.project_id is None else (query.project_id,)
+    step = _STEPS[query.days]
+    since = _began(ask.now, query.days)
+    async with ask.store() as store:
+        spans = await overview.by_time(store, since=since, step=step, project_ids=projects)
+        quality = await overview.quality(store, since=since, project_ids=projects)
+        live = await overview.live_calls(store, project_ids=projects)
+        requests = await _requests(ask, store)
+    server = [
+        Alarm(
+            what=f"{problem.part.capitalize()} {problem.problem}.",
+            remedy=f"{problem.remedy}.",
+            kind="server",
+            is_pressing=not problem.calls_go_on,
+        )
+        for problem in await ask.request.app[PROBLEMS]()
+    ]
+    return Overview(
+        since=since,
+        live=live,
+        calls=sum(span.calls for span in spans),
+        answered=sum(span.answered for span in spans),
+        missed=sum(span.missed for span in spans),
+        minutes=_minutes(sum(span.heard_samples for span in spans)),
+        reply=WaitFigures(p50=quality.reply.p50, p95=quality.reply.p95),
+        first_audio=WaitFigures(p50=quality.first_audio.p50, p95=quality.first_audio.p95),
+        consent=quality.consent,
+        spans=_filled(spans, since, step, ask.now),
+        alarms=(*server, *requests),
+    )
+
+
+def _began(now: datetime, days: int) -> datetime:
+    """When the first span begins: so that the last one holds this moment."""
+    if days == 1:
+        return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+
+
+def _filled(spans: Sequence[Span], since: datetime, step: timedelta, now: datetime) -> tuple[SpanFigures, ...]:
+    """With the spans in which nobody called."""
+    known = {span.began: span for span in spans}
+    begins = [since + step * number for number in range(int((now - since) / step) + 1)]
+    found = (known.get(began, Span(began, 0, 0, 0, 0)) for began in begins)
+    return tuple(
+        SpanFigures(
+            began=span.began,
+            calls=span.calls,
+            answered=span.answered,
+            missed=span.missed,
+            minutes=_minutes(span.heard_samples),
+        )
+        for span in found
+    )
+
+
+def _minutes(samples: int) -> float:
+    return round(samples / SAMPLES_PER_SECOND / 60, 1)
+
+
+async def _requests(ask: Ask, store: TenantStore) -> Sequence[Alarm]:
+    """What callers have asked for and is due soon, or overdue; for those who may answer it."""
+    if not ask.may(Scope.DSAR_READ):
+        return ()
+    projects = ask.principal.projects_with(Scope.DSAR_READ)
+    cases = await list_cases(store, project_ids=projects, limit=_MOST_CASES)
+    over = sum(case.due_at <= ask.now for case in cases)
+    soon = sum(ask.now < case.due_at <= ask.now + _SOON for case in cases)
+    return [
+        Alarm(
+            what=f"{_so_many(number)} {when}.", remedy="Answer under Caller requests.", kind="request", is_pressing=late
+        )
+        for number, when, late in ((over, "overdue", True), (soon, "due within a week", False))
+        if number
+    ]
+
+
+def _so_many(number: int) -> str:
+    return "A caller's request is" if number == 1 else f"{number} callers' requests are"
