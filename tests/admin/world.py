@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from admin.app import make_app
 from admin.csrf import HEADER, token_of
 from admin.identity import Identity
+from admin.rates import Limit, Rates
 from admin.services import Services
 from policies.access import Role, Scope
 from policies.api_keys import KeyWish
@@ -41,6 +42,7 @@ from tests.database import Shop, add_receptionist, make_shop
 from voice.waist.messages import AnyMessage, DeskAwayError, Message
 
 _Reply = TypeVar("_Reply", bound=Message)
+_NO_LIMIT = Limit("of tests", 10**9)
 
 
 @dataclass
@@ -116,8 +118,10 @@ async def _no_problems() -> list[Problem]:
 
 
 @asynccontextmanager
-async def open_world(settings: StoreSettings, folder: Path, **services: Any) -> AsyncIterator[World]:
-    """The cast, and the application serving; `services` replaces what it works with."""
+async def open_world(
+    settings: StoreSettings, folder: Path, *, port: int | None = None, **services: Any
+) -> AsyncIterator[World]:
+    """The cast, and the application serving, on any free port by default; `services` replaces what it works with."""
     database = await Database.open(settings)
     clock = Clock()
     made = Services(
@@ -130,8 +134,8 @@ async def open_world(settings: StoreSettings, folder: Path, **services: Any) -> 
         kept_at=_here,
     )
     made = replace(made, **services)
-    app = make_app(_no_problems, {}, made)
-    client: TestClient[Any, Any] = TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar())
+    app = make_app(_no_problems, {}, made, rates=Rates(api=_NO_LIMIT, strangers=_NO_LIMIT))
+    client: TestClient[Any, Any] = TestClient(TestServer(app, port=port), cookie_jar=aiohttp.DummyCookieJar())
     try:
         await client.start_server()
         yield await _populated(made, client, clock)
