@@ -9,7 +9,10 @@ from admin.api import callers as callers_api
 from admin.api import disclosure as disclosure_api
 from admin.api import erasures as erasures_api
 from admin.api import holds as holds_api
+from admin.api import invitations as invitations_api
+from admin.api import keys as keys_api
 from admin.api import live as live_api
+from admin.api import members as members_api
 from admin.api import numbers as numbers_api
 from admin.api import overview as overview_api
 from admin.api import projects as projects_api
@@ -325,6 +328,66 @@ API: Final[Sequence[Operation]] = (
     Operation("GET", "/api/v1/secrets", settings_api.list_secrets, Scope.SETTINGS_WRITE),
     Operation("PUT", "/api/v1/secrets", settings_api.set_secret, Scope.SETTINGS_WRITE),
     Operation("DELETE", "/api/v1/secrets", settings_api.remove_secret, Scope.SETTINGS_WRITE),
+    Operation("GET", "/api/v1/tenants", members_api.list_own_tenants, Open.SIGNED_IN),
+    Operation("GET", "/api/v1/members", members_api.list_members, Scope.MEMBERS_READ),
+    Operation("POST", "/api/v1/members/leave", members_api.leave, Scope.PROJECTS_READ, status=204, problems=(404, 409)),
+    Operation("GET", "/api/v1/members/{user_id}", members_api.get_member, Scope.MEMBERS_READ, problems=(404,)),
+    Operation(
+        "DELETE",
+        "/api/v1/members/{user_id}",
+        members_api.remove_member,
+        Scope.MEMBERS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+    Operation("PUT", "/api/v1/members/{user_id}/roles", members_api.set_role, Scope.MEMBERS_WRITE, problems=(404, 409)),
+    Operation(
+        "DELETE",
+        "/api/v1/members/{user_id}/roles/{membership_id}",
+        members_api.take_role,
+        Scope.MEMBERS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
+    Operation("GET", "/api/v1/invitations", invitations_api.list_invitations, Scope.MEMBERS_READ),
+    Operation("POST", "/api/v1/invitations", invitations_api.invite, Scope.MEMBERS_WRITE, status=201, problems=(409,)),
+    Operation(
+        "POST",
+        "/api/v1/invitations/accept",
+        invitations_api.accept_invitation,
+        Open.SIGNED_IN,
+        status=204,
+        problems=(404,),
+    ),
+    Operation(
+        "POST",
+        "/api/v1/invitations/{invitation_id}/send",
+        invitations_api.send_invitation_again,
+        Scope.MEMBERS_WRITE,
+        problems=(404,),
+    ),
+    Operation(
+        "DELETE",
+        "/api/v1/invitations/{invitation_id}",
+        invitations_api.revoke_invitation,
+        Scope.MEMBERS_WRITE,
+        status=204,
+        problems=(404,),
+    ),
+    Operation("GET", "/api/v1/keys", keys_api.list_keys, Scope.KEYS_READ),
+    Operation("POST", "/api/v1/keys", keys_api.make_key, Scope.KEYS_WRITE, status=201, shown_once=True),
+    Operation("POST", "/api/v1/keys/report-leak", keys_api.report_leak, Open.ANYONE, status=204),
+    Operation("GET", "/api/v1/keys/{key_id}", keys_api.get_key, Scope.KEYS_READ, problems=(404,)),
+    Operation("DELETE", "/api/v1/keys/{key_id}", keys_api.revoke_key, Scope.KEYS_WRITE, status=204, problems=(404,)),
+    Operation(
+        "POST",
+        "/api/v1/keys/{key_id}/rotate",
+        keys_api.rotate_key,
+        Scope.KEYS_WRITE,
+        status=201,
+        problems=(404, 409),
+        shown_once=True,
+    ),
 )
 """The HTTP API, `/api/v1/…`."""
 

@@ -22,13 +22,13 @@ BODY_LENGTH: Final = 30
 PATTERN: Final = r"\bait_live_[0-9A-Za-z]{36}\b"
 """For scanners of secrets."""
 LONGEST_NAME: Final = 80
+MOST_NETWORKS: Final = 20
 LONGEST_POWERFUL: Final = timedelta(days=90)
 """A program cannot show a second factor, so what asks people for one ends by itself in a key."""
 ONLY_BY_OWNERS: Final = frozenset({Scope.BILLING_WRITE, Scope.KEYS_WRITE, Scope.MEMBERS_WRITE})
 """Only a person who owns the tenant gives these to a key: a key that makes keys makes none of its own kind."""
 _CHECKSUM_LENGTH: Final = 6
 _WHOLE: Final = re.compile(PREFIX + r"([0-9A-Za-z]{30})([0-9A-Za-z]{6})", re.ASCII)
-_MOST_NETWORKS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,15 @@ class KeyWish:
     networks: Sequence[str] = ()
     """From where it may be used, as CIDR; empty: from anywhere."""
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a key cannot be as it was wished for."""
+
+    field: str
+    """Of `KeyWish`."""
+    reason: str
 
 
 def complete(body: str) -> str:
@@ -60,32 +69,42 @@ def is_well_formed(text: str) -> bool:
     return found is not None and complete(found[1]) == text
 
 
-def may_make(maker: Principal, wish: KeyWish, now: datetime) -> Verdict:
+def may_make(maker: Principal, wish: KeyWish) -> Verdict:
     """Whether this principal may have such a key made."""
-    if not wish.scopes:
-        return Deny("A key needs at least one scope.")
     if not maker.may_pass_on(wish.scopes, wish.project_id):
         return Deny("A key gets no scope that its maker does not have there.")
-    if wish.project_id is not None and wish.scopes & OF_THE_TENANT:
-        return Deny(f"A key of one project cannot carry {_listed(wish.scopes & OF_THE_TENANT)}.")
     if wish.scopes & ONLY_BY_OWNERS and not owns_tenant(maker):
         return Deny(f"Only an owner of the tenant gives a key {_listed(wish.scopes & ONLY_BY_OWNERS)}.")
-    return may_be(wish, now)
+    return Allow()
 
 
-def may_be(wish: KeyWish, now: datetime) -> Verdict:
-    """Whether such a key may be at all, whoever makes it."""
-    if not 1 <= len(wish.name.strip()) <= LONGEST_NAME or not wish.name.isprintable():
-        return Deny(f"A key has a name of 1 to {LONGEST_NAME} characters, such as the program that uses it.")
-    if wish.expires_at is not None and wish.expires_at <= now:
-        return Deny("A key ends at a time to come.")
+def flaw_in(wish: KeyWish, now: datetime) -> Flaw | None:
+    """Why such a key cannot be, whoever makes it; None where it can."""
     powerful = wish.scopes & NEEDS_SECOND_FACTOR
-    if powerful and (wish.expires_at is None or wish.expires_at > now + LONGEST_POWERFUL):
-        return Deny(f"A key with {_listed(powerful)} ends within {LONGEST_POWERFUL.days} days.")
-    if len(wish.networks) > _MOST_NETWORKS:
-        return Deny(f"A key has at most {_MOST_NETWORKS} networks.")
-    bad = next((one for one in wish.networks if not is_network(one)), None)
-    return Allow() if bad is None else Deny("Networks are written as CIDR, such as 192.0.2.0/24 or 2001:db8::/48.")
+    ends = wish.expires_at
+    name_is_good = 1 <= len(wish.name) <= LONGEST_NAME and wish.name.isprintable() and wish.name == wish.name.strip()
+    found = (
+        (not name_is_good, "name", f"A key has a name of 1 to {LONGEST_NAME} characters, such as what uses it."),
+        (not wish.scopes, "scopes", "A key needs at least one scope."),
+        (
+            wish.project_id is not None and wish.scopes & OF_THE_TENANT,
+            "scopes",
+            f"A key of one project cannot carry {_listed(wish.scopes & OF_THE_TENANT)}.",
+        ),
+        (ends is not None and ends <= now, "expires_at", "A key ends at a time to come."),
+        (
+            powerful and (ends is None or ends > now + LONGEST_POWERFUL),
+            "expires_at",
+            f"A key with {_listed(powerful)} ends within {LONGEST_POWERFUL.days} days.",
+        ),
+        (len(wish.networks) > MOST_NETWORKS, "networks", f"A key has at most {MOST_NETWORKS} networks."),
+        (
+            not all(is_network(one) for one in wish.networks),
+            "networks",
+            "Networks are written as CIDR, such as 192.0.2.0/24 or 2001:db8::/48.",
+        ),
+    )
+    return next((Flaw(field, reason) for is_wrong, field, reason in found if is_wrong), None)
 
 
 def owns_tenant(principal: Principal) -> bool:

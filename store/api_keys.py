@@ -17,10 +17,9 @@ from sqlmodel import col, or_, select, update
 from uuid_utils.compat import uuid7
 
 from policies.access import Scope
-from policies.api_keys import ALPHABET, BODY_LENGTH, KeyWish, complete, is_well_formed, may_be
+from policies.api_keys import ALPHABET, BODY_LENGTH, Flaw, KeyWish, complete, flaw_in, is_well_formed
 from policies.audit_tags import Actor, ActorKind, Tag
 from policies.secret import Secret
-from policies.verdict import Deny
 from store.audit.log import record
 from store.engine import Platform
 from store.scope import TenantStore
@@ -31,7 +30,11 @@ _USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
 
 class KeyRefusedError(ValueError):
-    """Such a key cannot be; says why."""
+    """Such a key cannot be; says why, and what of it."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw.reason)
+        self.flaw = flaw
 
 
 class NoKeyError(LookupError):
@@ -93,12 +96,12 @@ async def make_key(store: TenantStore, wish: KeyWish, *, actor: Actor, now: date
         KeyRefusedError: Such a key cannot be, or there is no such project.
     """
     now = now or datetime.now(UTC)
-    verdict = may_be(wish, now)
-    if isinstance(verdict, Deny):
-        raise KeyRefusedError(verdict.reason)
+    flaw = flaw_in(wish, now)
+    if flaw is not None:
+        raise KeyRefusedError(flaw)
     project = select(ProjectTable.id).where(ProjectTable.id == wish.project_id)
     if wish.project_id is not None and await store.first(project) is None:
-        raise KeyRefusedError("There is no such project.")
+        raise KeyRefusedError(Flaw("project_id", "There is no such project."))
     made = await _put(store, wish, actor, now)
     await record(
         store,
@@ -193,7 +196,7 @@ async def _put(store: TenantStore, wish: KeyWish, actor: Actor, now: datetime) -
     row = ApiKeyTable(
         tenant_id=store.tenant_id,
         id=uuid7(),
-        name=wish.name.strip(),
+        name=wish.name,
         key_hash=_hash(text),
         last_four=text[-4:],
         scopes=sorted(wish.scopes),

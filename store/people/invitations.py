@@ -152,6 +152,11 @@ async def list_invitations(store: TenantStore) -> tuple[Invitation, ...]:
     return tuple([await _invitation(store, row) for row in rows])
 
 
+async def find_invitation(store: TenantStore, invitation_id: UUID) -> Invitation:
+    """One that was not accepted. Raises `NoInvitationError`."""
+    return await _find(store, InvitationTable.id == invitation_id)
+
+
 async def find_by_link(store: TenantStore, token: str, now: datetime) -> Invitation:
     """The invitation of a link. Raises `NoInvitationError` where there is none, or it is over."""
     return await _find(store, InvitationTable.token_hash == hash_of(token), col(InvitationTable.expires_at) > now)
