@@ -15,6 +15,7 @@ REMOVED: Final = "was removed from your account"
 CODES_MADE: Final = "New recovery codes were made for your account"
 CODE_USED: Final = "A recovery code was used to confirm it is you"
 MANY_WRONG: Final = "Ten wrong codes of your authenticator app were entered"
+ALL_REMOVED: Final = "All second factors were taken off your account"
 COPIED: Final = "A passkey of your account seems to have been copied"
 
 _NOT_YOU: Final = (
@@ -23,6 +24,7 @@ _NOT_YOU: Final = (
 )
 _MORE: Final = {
     MANY_WRONG: "No code of the app is accepted for a day. Passkeys and recovery codes work as before.",
+    ALL_REMOVED: "Whoever runs this server did it, and signed you out everywhere. Sign in and set up a new one now.",
     COPIED: "Its count of uses went backwards, so it was refused. Remove it unless you know why.",
 }
 

@@ -7,18 +7,18 @@ from enum import Enum
 from typing import Final, Literal
 from uuid import UUID
 
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, Tag
 from store.audit.log import record
-from store.people.devices import note_second_factor
-from store.people.factor_letters import CODE_USED, COPIED, MANY_WRONG, tell
+from store.people.devices import note_second_factor, revoke_others
+from store.people.factor_letters import ALL_REMOVED, CODE_USED, COPIED, MANY_WRONG, tell
 from store.people.passkeys import Passkey, count_up, passkeys_of
 from store.people.recovery import recovery_codes_left, use_recovery_code
 from store.people.totp import accept_code, totp_since
 from store.scope import TenantStore
 from store.tables.base import among
-from store.tables.factors import PasskeyTable, TotpTable, WrongCodesTable
+from store.tables.factors import PasskeyTable, RecoveryCodeTable, TotpTable, WrongCodesTable
 from store.tables.people import AccountTable, DeviceTable
 
 MOST_WRONG: Final = 10
@@ -97,6 +97,22 @@ async def have_second_factor(house: TenantStore, user_ids: Collection[UUID]) -> 
 async def lock_factors(house: TenantStore, user_id: UUID) -> None:
     """Have whoever else changes these factors wait until this transaction is over."""
     await house.first(select(AccountTable.id).where(AccountTable.id == user_id).with_for_update())
+
+
+async def remove_all_factors(house: TenantStore, user_id: UUID, now: datetime, *, actor: Actor) -> bool:
+    """Take every factor off an account and end its sign-ins, for somebody who has lost them all; False for none.
+
+    Whoever does this has made sure who is asking: after it, the mailbox alone sets up a new factor.
+    """
+    await lock_factors(house, user_id)
+    if not (await factors_of(house, user_id)).count:
+        return False
+    for table in (TotpTable, PasskeyTable, RecoveryCodeTable, WrongCodesTable):
+        await house.change(delete(table).where(col(table.user_id) == user_id))
+    await revoke_others(house, user_id, None, actor=actor, at=now)
+    await record(house, actor, Tag.SECOND_FACTOR_REMOVED, objects={"user": str(user_id)}, facts={"factor": "all"})
+    await tell(house, user_id, ALL_REMOVED)
+    return True
 
 
 async def signed_in_at(house: TenantStore, device_id: UUID) -> datetime | None:
