@@ -85,6 +85,7 @@ async def confirm_with_passkey(visit: Visit, answer: str) -> Shown:
         try:
             passkey, sign_count = read_shown(party_of(visit), answer, challenge, has)
         except PasskeyRefusedError:
+            await second_factors.note_refused(house, _person(visit), "passkey")
             return Shown.WRONG
         return await second_factors.show_passkey(house, _person(visit), passkey.id, sign_count, now)
 

@@ -11,9 +11,12 @@ from admin.auth import second_factor
 from admin.forms import form_of
 from admin.pages.render import account_page, go_to
 from admin.paths import safe_path
+from admin.rates import RATES, Limit
 from admin.route import Visit
 from store.people.second_factors import Factors, Shown
 
+_ANSWERS: Final = Limit("second-factor-answers", 60, 600)
+"""Of one person. What keeps guesses off is the count of wrong codes; this keeps the log of them readable."""
 _NOT_SIGNED: Final = "The passkey could not be verified, or it took more than five minutes. Try again, or use a code."
 _SAYS: Final = {
     Shown.WRONG: "This is not right, or was used before. A code of the app works once: wait for the next one.",
@@ -28,14 +31,14 @@ async def show(visit: Visit) -> web.Response:
 
 async def by_code(visit: Visit) -> web.Response:
     """Take six digits of the app, or a recovery code."""
-    form = await form_of(visit.request)
+    form = await _form(visit)
     shown = await second_factor.confirm_with_code(visit, form.get("code", ""))
     return _done(visit, form) if shown is Shown.RIGHT else await _ask(visit, form, error=_SAYS[shown])
 
 
 async def by_passkey(visit: Visit) -> web.Response:
     """Take what the browser had signed."""
-    form = await form_of(visit.request)
+    form = await _form(visit)
     shown = await second_factor.confirm_with_passkey(visit, form.get("answer", ""))
     return _done(visit, form) if shown is Shown.RIGHT else await _ask(visit, form, passkey_error=_NOT_SIGNED)
 
@@ -43,6 +46,11 @@ async def by_passkey(visit: Visit) -> web.Response:
 async def passkey_options(visit: Visit) -> web.Response:
     """What the browser is to have signed."""
     return web.Response(text=await second_factor.options_for_confirming(visit), content_type="application/json")
+
+
+async def _form(visit: Visit) -> Mapping[str, str]:
+    visit.request.app[RATES].take(_ANSWERS, str(visit.identity.user_id))
+    return await form_of(visit.request)
 
 
 def _done(visit: Visit, form: Mapping[str, str]) -> web.Response:

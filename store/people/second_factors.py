@@ -128,6 +128,11 @@ async def note_shown(house: TenantStore, person: Person, factor: Factor, now: da
     await _note(house, person, Tag.SECOND_FACTOR_SHOWN, factor)
 
 
+async def note_refused(house: TenantStore, person: Person, factor: Factor) -> None:
+    """What was shown as a factor is none."""
+    await _note(house, person, Tag.SECOND_FACTOR_REFUSED, factor)
+
+
 async def show_totp(house: TenantStore, person: Person, code: str, now: datetime) -> Shown:
     """Try a code of somebody's authenticator app; a wrong one is counted, and must be: commit what this has done."""
     ((wrong,),) = await house.fixed(_COUNT, user_id=person.user_id, now=now, day_ago=now - _DAY)
@@ -138,7 +143,7 @@ async def show_totp(house: TenantStore, person: Person, code: str, now: datetime
         return Shown.RIGHT
     counted = update(WrongCodesTable).where(col(WrongCodesTable.user_id) == person.user_id)
     await house.change(counted.values(count=wrong + 1))
-    await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "totp")
+    await note_refused(house, person, "totp")
     if wrong + 1 < MOST_WRONG:
         return Shown.WRONG
     await tell(house, person.user_id, MANY_WRONG)
@@ -148,7 +153,7 @@ async def show_totp(house: TenantStore, person: Person, code: str, now: datetime
 async def show_recovery_code(house: TenantStore, person: Person, code: str, now: datetime) -> Shown:
     """Try a recovery code. Nobody guesses one, so it is looked at however many codes of the app were wrong."""
     if not await use_recovery_code(house, person.user_id, code):
-        await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "recovery_code")
+        await note_refused(house, person, "recovery_code")
         return Shown.WRONG
     await note_shown(house, person, "recovery_code", now)
     await tell(house, person.user_id, CODE_USED)
@@ -158,7 +163,7 @@ async def show_recovery_code(house: TenantStore, person: Person, code: str, now:
 async def show_passkey(house: TenantStore, person: Person, passkey_id: UUID, sign_count: int, now: datetime) -> Shown:
     """Note that one of somebody's passkeys has signed, as was verified; wrong where it counts backwards."""
     if not await count_up(house, person.user_id, passkey_id, sign_count, now):
-        await _note(house, person, Tag.SECOND_FACTOR_REFUSED, "passkey")
+        await note_refused(house, person, "passkey")
         await tell(house, person.user_id, COPIED)
         return Shown.WRONG
     await note_shown(house, person, "passkey", now)
