@@ -13,5 +13,7 @@ class Identity:
     """The sign-in, as the list of devices shows it."""
     second_factor_age_s: float | None
     """How long ago a second factor was shown on this device; None: never."""
+    has_second_factor: bool = False
+    """The person has set one up, so that a sign-in is not whole before it was shown."""
     by_cookie: bool
     """Whether a browser sent it by itself, so that the origin of the request has to be looked at."""

@@ -174,7 +174,7 @@ class Principal:
     second_factor_age_s: float | None = None
     """How long ago a person last showed a second factor; None: not in this sign-in. Of no meaning for a key."""
     must_have_second_factor: bool = False
-    """The tenant asks it of everyone, or the person is an owner."""
+    """The tenant asks it of everyone, the person is an owner, or has set one up."""
 
     def projects_with(self, scope: Scope) -> frozenset[UUID] | None:
         """Where the scope is granted; None: on every project of the tenant."""

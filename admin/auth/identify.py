@@ -102,5 +102,6 @@ async def _identity(services: Services, user_id: UUID, device_id: UUID, *, by_co
         user_id=user_id,
         device_id=device_id,
         second_factor_age_s=None if shown_at is None else (now - shown_at).total_seconds(),
+        has_second_factor=live.has_second_factor,
         by_cookie=by_cookie,
     )

@@ -66,7 +66,7 @@ async def person_principal(services: Services, identity: Identity, tenant_id: UU
         tenant_id=tenant_id,
         grants=standing.grants,
         second_factor_age_s=identity.second_factor_age_s,
-        must_have_second_factor=standing.must_have_second_factor,
+        must_have_second_factor=standing.must_have_second_factor or identity.has_second_factor,
     )
 
 

@@ -38,8 +38,11 @@ _BODY: Final = struct.Struct(">16sI32s")
 """Device, generation, MAC."""
 _TABLE: Final = "devices"
 _LIVE: Final = """
-SELECT user_id, second_factor_at FROM devices
-WHERE tenant_id = :tenant_id AND id = :device_id AND ended_at IS NULL AND ends_at > :at
+SELECT d.user_id, d.second_factor_at,
+       EXISTS (SELECT 1 FROM passkeys p WHERE p.tenant_id = :tenant_id AND p.user_id = d.user_id)
+       OR EXISTS (SELECT 1 FROM totps t
+                  WHERE t.tenant_id = :tenant_id AND t.user_id = d.user_id AND t.confirmed_at IS NOT NULL)
+FROM devices d WHERE d.tenant_id = :tenant_id AND d.id = :device_id AND d.ended_at IS NULL AND d.ends_at > :at
 """
 
 EndReason = Literal["signed_out", "revoked", "reused"]
@@ -75,6 +78,8 @@ class LiveDevice:
 
     user_id: UUID
     second_factor_at: datetime | None
+    has_second_factor: bool
+    """The person, here or elsewhere."""
 
 
 async def open_device(house: TenantStore, user_id: UUID, *, label: str, browser: str, at: datetime) -> SignedIn:
@@ -143,7 +148,7 @@ async def refresh(house: TenantStore, token: str, *, at: datetime) -> SignedIn |
 async def find_live(house: TenantStore, device_id: UUID, at: datetime) -> LiveDevice | None:
     """Whose sign-in this is; None once it is ended, revoked, or its account removed."""
     rows = await house.fixed(_LIVE, device_id=device_id, at=at)
-    return LiveDevice(rows[0][0], rows[0][1]) if rows else None
+    return LiveDevice(*rows[0]) if rows else None
 
 
 async def devices_of(house: TenantStore, user_id: UUID, at: datetime) -> Sequence[Device]:
