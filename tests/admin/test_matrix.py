@@ -1,0 +1,241 @@
+"""Every route, tried by everyone: who is let in, who is told that it is not theirs, and who that there is nothing.
+
+What each may is written here once more, from what roles are promised to be, and not read from `policies.access`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+
+from admin.examples import example_of
+from admin.openapi import schemas_of_handler
+from admin.route import Open, Operation, Route
+from admin.routes import ROUTES
+from policies.access import Scope
+from policies.audit_tags import OPERATOR
+from store.people.memberships import grant_role, remove_member
+from tests.admin.matrix_ids import Ids, make_ids
+from tests.admin.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VIEWER: Final = words(
+    "numbers:read projects:read recordings:read scenarios:read sessions:read transcripts:read usage:read"
+)
+EDITOR: Final = VIEWER | words(
+    """dsar:read knowledge:write numbers:write outbound:trigger plugins:write projects:write scenarios:write
+    sessions:write webhooks:write"""
+)
+OF_THE_TENANT: Final = words(
+    """audit:export audit:read billing:write keys:read keys:write members:read members:write settings:write trunks:read
+    trunks:write"""
+)
+"""Of no project: whoever has a role on one project only has none of these."""
+EDITOR_OF_ALL: Final = EDITOR | {"members:read", "trunks:read"}
+ALL: Final = frozenset(one.value for one in Scope)
+
+ASKS_FOR_ALL_OF_THE_TENANT: Final[frozenset[str]] = frozenset()
+"""Routes whose scope can be had on one project, but which are about all of them."""
+NEEDS_THE_DESK: Final = frozenset(
+    {
+        "GET /api/v1/live",
+        "GET /api/v1/live/events",
+        "GET /api/v1/sessions/{session_id}/live",
+        "GET /t/{tenant_id}/live/{session_id}/card",
+        "GET /api/v1/scenarios/{scenario_id}/speech",
+        "POST /t/{tenant_id}/live/{session_id}/hang-up",
+        "POST /t/{tenant_id}/live/{session_id}/transfer",
+        "POST /t/{tenant_id}/live/{session_id}/pause",
+        "POST /t/{tenant_id}/live/{session_id}/resume",
+    }
+)
+"""Answered 503 here, where there is none, to those who are let in."""
+
+OF_A_PROJECT: Final = ("session_id", "scenario_id", "number_id", "project_id", "case_id", "hold_id")
+"""What stands in a path and belongs to one project."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody who asks."""
+
+    name: str
+    scopes: frozenset[str]
+    is_of_all: bool = True
+    """Whether these are granted on all of the tenant."""
+
+
+PEOPLE: Final = (
+    Who("olga", ALL),
+    Who("ada", EDITOR_OF_ALL),
+    Who("edgar", EDITOR, is_of_all=False),
+    Who("vera", VIEWER, is_of_all=False),
+)
+
+
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+@dataclass
+class Cast:
+    world: World
+    own: Ids
+    """Of the Bakery's first receptionist, which Edgar and Vera may see."""
+    second: Ids
+    """Of its second one, which they may not."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cast(world: World) -> Cast:
+    return Cast(world, await make_ids(world, world.bakery), await make_ids(world, world.bakery_second))
+
+
+def address(route: Route, ids: Ids, world: World) -> str:
+    """The route's path with real ids in it; one that has a name which nobody knows fails here."""
+    known: Mapping[str, object] = {**ids.by_name, "tenant_id": world.bakery.tenant_id}
+    return re.sub(r"\{(\w+)\}", lambda found: str(known[found[1]]), route.path)
+
+
+async def status_of(
+    cast: Cast, route: Route, headers: Mapping[str, str], *, ids: Ids | None = None, tried: bool = True
+) -> tuple[int, str]:
+    """What is answered; `tried`: something that would change a thing is asked for so that it is refused at last."""
+    world = cast.world
+    path = address(route, ids or cast.own, world)
+    query = {}
+    if route.is_operation and "Cookie" in headers:
+        query["tenant_id"] = str(world.bakery.tenant_id)
+    more: dict[str, Any] = {}
+    if route.method != "GET":
+        if route.is_operation and tried:
+            query["nothing_that_is_known"] = "1"
+        if isinstance(route, Operation):
+            _, body, _, components = schemas_of_handler(route)
+            if body is not None:
+                more["json"] = example_of(body, components)
+        else:
+            more["data"] = {"nothing": "1"}
+    async with world.client.request(
+        route.method, path, params=query, headers=headers, allow_redirects=False, **more
+    ) as answer:
+        if answer.content_type == "text/event-stream":
+            return answer.status, ""
+        return answer.status, (await answer.read()).decode("utf-8", "replace")
+
+
+def is_let_in(route: Route, status: int) -> bool:
+    """Whether the door and the handler have said yes."""
+    if name_of(route) in NEEDS_THE_DESK and status == 503:
+        return True
+    if route.method == "GET":
+        return status in {200, 206, 303}
+    if route.is_operation and route.needs is not Open.ANYONE:
+        return status == 422
+    return status in {200, 204, 303, 400, 409, 415, 422}
+
+
+WITH_SCOPE: Final = [route for route in ROUTES if isinstance(route.needs, Scope)]
+
+
+def test_every_name_in_a_path_is_known() -> None:
+    """Whoever adds a route with a new kind of id says in `tests/admin/matrix_ids.py` how to get a real one."""
+    names = {name for route in ROUTES for name in re.findall(r"\{(\w+)\}", route.path)}
+    assert names - {"tenant_id"} <= Ids.NAMES
+
+
+@pytest.mark.parametrize("route", WITH_SCOPE, ids=name_of)
+async def test_roles(cast: Cast, route: Route) -> None:
+    """Owner, editors and viewer are let in exactly where their role says so; a reader who may not is told 403."""
+    assert isinstance(route.needs, Scope)
+    for who in PEOPLE:
+        status, text = await status_of(cast, route, cast.world.browser(who.name))
+        may = route.needs.value in who.scopes and (who.is_of_all or name_of(route) not in ASKS_FOR_ALL_OF_THE_TENANT)
+        if may:
+            assert is_let_in(route, status), f"{who.name}: {status} {text[:300]}"
+        else:
+            assert status == 403, f"{who.name}: {status} {text[:300]}"
+            assert route.needs.value in text or "whole tenant" in text
+
+
+@pytest.mark.parametrize("route", WITH_SCOPE, ids=name_of)
+async def test_strangers(cast: Cast, route: Route) -> None:
+    """To the owner of another tenant, and to who is a member of nothing, nothing exists; nobody is asked to sign in."""
+    browsers = [cast.world.browser(name) for name in ("stan", "nora")]
+    assert [(await status_of(cast, route, headers))[0] for headers in browsers] == [404, 404]
+    assert (await status_of(cast, route, {}))[0] == 401
+    page = await status_of(cast, route, {"Accept": "text/html"})
+    assert page[0] == (401 if route.is_operation else 303)
+
+
+@pytest.mark.parametrize("route", WITH_SCOPE, ids=name_of)
+async def test_keys(cast: Cast, route: Route) -> None:
+    """A key opens what its scope says and nothing else; a page it opens never; of another tenant it finds nothing."""
+    assert isinstance(route.needs, Scope)
+    world = cast.world
+    others = [one for one in Scope if one is not route.needs]
+    with_scope = {"Authorization": f"Bearer {await world.key_with(route.needs)}"}
+    without = {"Authorization": f"Bearer {await world.key_with(*others)}"}
+    if not route.is_operation:
+        assert (await status_of(cast, route, with_scope))[0] == 401
+        return
+    status, text = await status_of(cast, route, with_scope)
+    assert is_let_in(route, status), f"{status} {text[:300]}"
+    assert (await status_of(cast, route, without))[0] == 403
+    if re.search(r"\{(\w+)\}", route.path):
+        status, _ = await status_of(cast, route, world.program("stranger"), tried=False)
+        assert status in ({404, 503} if name_of(route) in NEEDS_THE_DESK else {404})
+
+
+@pytest.mark.parametrize(
+    "route",
+    [route for route in WITH_SCOPE if any("{" + name + "}" in route.path for name in OF_A_PROJECT)],
+    ids=name_of,
+)
+async def test_another_project(cast: Cast, route: Route) -> None:
+    """Of a project in which somebody has no role nothing exists for them, whatever they may do elsewhere."""
+    assert isinstance(route.needs, Scope)
+    world = cast.world
+    key = {"Authorization": f"Bearer {await world.key_with(route.needs, project_id=world.bakery.project_id)}"}
+    for who, headers in ((PEOPLE[2], world.browser("edgar")), (PEOPLE[3], world.browser("vera")), (None, key)):
+        if (who is None and not route.is_operation) or (who is not None and route.needs.value not in who.scopes):
+            continue
+        status, text = await status_of(cast, route, headers, ids=cast.second, tried=False)
+        asked_for_all = name_of(route) in ASKS_FOR_ALL_OF_THE_TENANT or route.needs.value in OF_THE_TENANT
+        assert status == (403 if asked_for_all else 404), f"{who}: {status} {text[:300]}"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.needs is Open.SIGNED_IN], ids=name_of)
+async def test_ones_own_account(cast: Cast, route: Route) -> None:
+    """Nobody and no key gets at anything of an account."""
+    key = {"Authorization": f"Bearer {cast.world.keys['all']}"}
+    assert (await status_of(cast, route, {}))[0] == 401
+    assert (await status_of(cast, route, key))[0] == 401
+
+
+async def test_what_a_role_loses_ends_at_once(cast: Cast) -> None:
+    """Who signs in with no role sees nothing, gets one and sees, loses it and sees nothing, all with the same token."""
+    world = cast.world
+    somebody = await world.sign_in("late@bakery.example", second_factor=True)
+    path = f"/api/v1/numbers?tenant_id={world.bakery.tenant_id}"
+
+    async def status() -> int:
+        async with world.client.get(path, headers=somebody.headers) as answer:
+            return answer.status
+
+    assert await status() == 404
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        await grant_role(store, somebody.user_id, "viewer", actor=OPERATOR)
+    assert await status() == 200
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        await remove_member(store, somebody.user_id, actor=OPERATOR)
+    assert await status() == 404
