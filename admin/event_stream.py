@@ -8,6 +8,7 @@ from aiohttp import web
 
 HEARTBEAT_S: Final = 15.0
 """A comment at least so often, so that proxies keep the connection and its end is noticed."""
+HEARTBEAT: Final = b":\n\n"
 LONGEST_S: Final = 60.0
 """Then the browser comes back by itself, and is asked again who it is and what it may."""
 WRITE_S: Final = 10.0
@@ -45,10 +46,6 @@ class EventStream:
         except TimeoutError:
             self.cut_off()
             raise ConnectionResetError("the browser does not read") from None
-
-    async def beat(self) -> None:
-        """Nothing has happened. Raises `ConnectionError`."""
-        await self.write(b":\n\n")
 
     def cut_off(self) -> None:
         """End it at once."""

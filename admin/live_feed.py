@@ -109,6 +109,10 @@ class Viewer:
             self._waiting.append((known, change))
         self._some.set()
 
+    def nudge(self) -> None:
+        """Something else has happened that whoever views wants to look at."""
+        self._some.set()
+
     async def take(self, seconds: float) -> list[tuple[KnownCall | None, Change]]:
         """What has changed, having waited for it for so long at most.
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from admin import assets, openapi, probes
 from admin.api import audit as audit_api
+from admin.api import browser_call, session_content
 from admin.api import callers as callers_api
 from admin.api import disclosure as disclosure_api
 from admin.api import erasures as erasures_api
@@ -21,13 +22,13 @@ from admin.api import registers as registers_api
 from admin.api import requests as requests_api
 from admin.api import retention as retention_api
 from admin.api import scenarios as scenarios_api
-from admin.api import session_content
 from admin.api import sessions as sessions_api
 from admin.api import settings as settings_api
 from admin.api import trunks as trunks_api
 from admin.api import usage as usage_api
 from admin.auth import sign_in
 from admin.pages import api, confirm, security
+from admin.pages import browser_call as browser_call_pages
 from admin.pages import live as live_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
@@ -75,6 +76,7 @@ SIGN_IN: Final[Sequence[Route]] = (
 """Signing in, and one's own account."""
 
 PAGES: Final[Sequence[Route]] = (
+    Route("GET", "/t/{tenant_id}/try", browser_call_pages.try_page, Scope.SESSIONS_WRITE),
     Route("GET", "/t/{tenant_id}/live", live_pages.live, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/live/{session_id}/card", live_pages.card, Scope.SESSIONS_READ),
     Route("POST", "/t/{tenant_id}/live/{session_id}/hang-up", live_pages.hang_up, Scope.SESSIONS_WRITE),
@@ -193,6 +195,30 @@ API: Final[Sequence[Operation]] = (
     Operation("GET", "/api/v1/trunks/{trunk_id}", trunks_api.get_trunk, Scope.TRUNKS_READ),
     Operation("PUT", "/api/v1/trunks/{trunk_id}", trunks_api.change_trunk, Scope.TRUNKS_WRITE),
     Operation("DELETE", "/api/v1/trunks/{trunk_id}", trunks_api.remove_trunk, Scope.TRUNKS_WRITE),
+    Operation(
+        "POST",
+        "/api/v1/browser-calls",
+        browser_call.begin_browser_call,
+        Scope.SESSIONS_WRITE,
+        status=201,
+        problems=(404, 409, 503),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/browser-calls/{call_id}/events",
+        browser_call.browser_call_events,
+        Scope.SESSIONS_WRITE,
+        problems=(404, 409),
+        media_type=_EVENTS,
+    ),
+    Operation(
+        "DELETE",
+        "/api/v1/browser-calls/{call_id}",
+        browser_call.end_browser_call,
+        Scope.SESSIONS_WRITE,
+        status=204,
+        problems=(404, 409),
+    ),
     Operation("GET", "/api/v1/live", live_api.list_live, Scope.SESSIONS_READ),
     Operation(
         "GET", "/api/v1/live/events", live_api.live_events, Scope.SESSIONS_READ, problems=(409,), media_type=_EVENTS

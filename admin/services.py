@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from admin.browser_calls import BrowserCalls
 from admin.live_feed import LiveFeed
 from admin.telephone import NO_TELEPHONE, Telephone
 from policies.subprocessors import Place
@@ -55,6 +56,8 @@ class Services:
     """Needed to hold a project's bounds against it."""
     live: LiveFeed | None = None
     """The calls that are up on this machine; None where none are taken."""
+    browser_calls: BrowserCalls | None = None
+    """Calls from browsers; None where this machine has no telephone line that they could use."""
     telephone: Telephone = NO_TELEPHONE
     own_hosts: Mapping[str, str] = field(default_factory=dict)
     """Country (ISO 3166-1 alpha-2) by host, of machines that the operator runs itself."""

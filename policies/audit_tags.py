@@ -37,6 +37,7 @@ class Tag(StrEnum):
     BILLING_ADJUSTED = "tenant:balance:adjusted"
     BILLING_MODE_CHANGED = "tenant:billing_mode:changed"
     CALL_HUNG_UP = "session:call:hung_up"
+    CALL_PLACED_FROM_BROWSER = "project:call:placed_from_browser"
     CALL_RECORDING_PAUSED = "session:recording:paused"
     CALL_RECORDING_RESUMED = "session:recording:resumed"
     CALL_TRANSFERRED = "session:call:transferred"
@@ -103,6 +104,7 @@ class Tag(StrEnum):
     SECRET_REMOVED = "tenant:secret:removed"  # noqa: S105 - names an act
     SECRET_SET = "tenant:secret:set"  # noqa: S105 - names an act
     SESSIONS_ERASED = "session:session:erased"
+    SESSIONS_EXPORTED = "session:list:exported"
     SIGN_IN_CODES_STOPPED = "platform:sign_in_codes:stopped"
     SUBPROCESSOR_ADDED = "platform:subprocessor:added"
     SUBPROCESSOR_BAA_CHANGED = "platform:subprocessor_baa:changed"

@@ -6,6 +6,7 @@ from typing import Final
 from scripts.board import Board
 from scripts.child import Role
 from scripts.run_admin import run_admin
+from scripts.run_browser import can_run, run_browser
 from scripts.run_database import run_database
 from scripts.run_desk import run_desk
 from scripts.run_jobs import run_jobs
@@ -33,6 +34,8 @@ def roles_of(board: Board) -> list[Role]:
         roles += _calls(board)
     if "jobs" in board.roles:
         roles.append(_jobs(board))
+    if "admin" in board.roles and "calls" in board.roles and can_run(board.settings):
+        roles.append(_browser(board))
     if "admin" in board.roles:
         roles.append(
             Role(
@@ -69,6 +72,17 @@ def _jobs(board: Board) -> Role:
         trusted=True,
         needs=("desk",) if "calls" in board.roles else (),  # which brings the database up to date
         remedy="Check the database, AITELIER_DATABASE_URL and AITELIER_MASTER_KEY",
+    )
+
+
+def _browser(board: Board) -> Role:
+    return Role(
+        name="browser",
+        run=functools.partial(run_browser, board),
+        stage=DOORS,
+        grace_s=3.0,
+        needs=("edge",),
+        remedy="Reinstall: remove .venv and run scripts/serve",
     )
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from admin.app import make_app
+from admin.browser_calls import BrowserCalls
 from admin.live_feed import LiveFeed
 from admin.probes import Figures, Problems
 from admin.server import AdminServer
@@ -20,11 +21,13 @@ from admin.telephone import NO_TELEPHONE, Telephone
 from policies.subprocessors import Place
 from scripts import figures
 from scripts.board import RUN, Board
+from scripts.browser_line import place
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
 from scripts.operators import ask, connect
 from scripts.register_list import read_published
 from scripts.registered import NotRegisteredError, places_that_keep
+from scripts.run_browser import can_run
 from scripts.settings import Secrets, Settings
 from scripts.telephone import line_of, refused_calls
 from store.blobs_choice import open_blobs
@@ -63,7 +66,10 @@ def run_admin(board: Board, child: Child) -> int:
         async with contextlib.AsyncExitStack() as opened:
             database = await Database.open(stored)
             opened.push_async_callback(database.close)
-            live = LiveFeed(functools.partial(connect, RUN)) if "calls" in board.roles else None
+            takes_calls = "calls" in board.roles
+            live = LiveFeed(functools.partial(connect, RUN)) if takes_calls else None
+            from_browsers = takes_calls and can_run(settings)
+            browser_calls = BrowserCalls(functools.partial(place, RUN)) if from_browsers else None
             services = Services(
                 database=database,
                 blobs=open_blobs(stored),
@@ -75,6 +81,7 @@ def run_admin(board: Board, child: Child) -> int:
                 telephone=_telephone(board),
                 own_hosts=settings.own_hosts,
                 live=live,
+                browser_calls=browser_calls,
             )
             listed = functools.partial(read_published, RUN)
             app = make_app(problems, _figures(board, problems), services, listed=listed, base_url=base_url(settings))
@@ -84,7 +91,7 @@ def run_admin(board: Board, child: Child) -> int:
             async with asyncio.TaskGroup() as group:
                 lines = await _first_owner(services)
                 telling = group.create_task(told_when(server.ready, child, lambda: (f"Admin  {server.url}", *lines)))
-                following = group.create_task(live.run(), name="live feed") if live is not None else None
+                running = [group.create_task(one.run()) for one in (live, browser_calls) if one is not None]
                 try:
                     await server.run()
                 except OSError as error:
@@ -93,9 +100,8 @@ def run_admin(board: Board, child: Child) -> int:
                         f" ({error.strerror}). Set another port, or stop what uses it"
                     ) from error
                 finally:
-                    telling.cancel()
-                    if following is not None:
-                        following.cancel()
+                    for task in (telling, *running):
+                        task.cancel()
 
     return child.run(main)
 

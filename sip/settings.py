@@ -87,3 +87,19 @@ class WorkerSettings:
     """sys.setswitchinterval: halves the jitter of RTP under load, see the facts on the media clock."""
     rtp_inactivity_s: float = 30.0
     """A call that hears nothing for so long, and is not on hold, ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserSettings:
+    """The process that takes calls from browsers."""
+
+    edge_address: tuple[str, int]
+    """The edge's UDP door, as any telephone uses it."""
+    media_host: str
+    """Where this machine's workers listen for sound, whatever address they write into SDP for others."""
+    addresses: tuple[str, ...]
+    """Local addresses that browsers may send to; none: all that the machine has."""
+    public_address: str | None = None
+    """Told to browsers besides: the one that a network in between translates to ours."""
+    most_calls: int = 8
+    most_per_owner: int = 3

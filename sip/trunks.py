@@ -31,6 +31,12 @@ LOOPBACK = Trunk(id="loopback", networks=("127.0.0.0/8", "::1/128"))
 """The machine itself; always a trunk, unless another trunk names its addresses."""
 
 
+BROWSER_ADDRESS = "127.0.0.66"
+"""Where calls from the web admin come from (`sip.browser`): an address of this machine that nothing else uses."""
+BROWSER = Trunk(id="browser", networks=(f"{BROWSER_ADDRESS}/32",), transports=("udp",), srtp="off")
+"""Always a trunk; no other can take its address."""
+
+
 class BadTrunksError(Exception):
     """The list of trunks is damaged or names an impossible network; says what is wrong."""
 
@@ -59,13 +65,13 @@ class TrunkTable:
 
     def __init__(self, trunks: Iterable[Trunk] = ()) -> None:
         listed: list[tuple[IPv4Network | IPv6Network, Trunk]] = []
-        for trunk in (*trunks, LOOPBACK):
+        for trunk in (BROWSER, *trunks, LOOPBACK):
             for network in trunk.networks:
                 try:
                     listed.append((ip_network(network), trunk))
                 except ValueError as error:
                     raise BadTrunksError(f"trunk {trunk.id}: {error}") from error
-        listed.sort(key=lambda row: row[0].prefixlen, reverse=True)  # stable: a trunk of the same length beats loopback
+        listed.sort(key=lambda row: row[0].prefixlen, reverse=True)  # stable: of the same length the first wins
         self._networks = listed
         self._cache: dict[str, Trunk | None] = {}
 

@@ -16,6 +16,8 @@ NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 ONLY_IN = {
     "pjsua2": ("sip",),
     "aiosipua": ("sip",),
+    "aiortc": ("sip/browser",),
+    "aioice": ("sip/browser",),
     "sqlalchemy": ("store",),
     "sqlmodel": ("store",),
     "psycopg": ("store", "scripts/benchmarks"),

@@ -11,9 +11,9 @@ from aiohttp import web
 from msgspec import Meta
 
 from admin.ask import Ask
-from admin.event_stream import HEARTBEAT_S, LONGEST_S, EventStream, event
+from admin.event_stream import HEARTBEAT, HEARTBEAT_S, LONGEST_S, EventStream, event
 from admin.listening import Listener
-from admin.live_feed import Change, DeskChanged, KnownCall, LiveFeed, TooSlowError
+from admin.live_feed import Change, DeskChanged, KnownCall, LiveFeed, TooSlowError, Viewer
 from admin.problems import ConflictError, NotThereError
 from store import sessions
 from voice.waist.messages import (
@@ -31,6 +31,9 @@ from voice.waist.messages import (
 _ORDER_S: Final = 10.0
 _TRANSFER_S: Final = 45.0
 """The desk waits 40 s for the other telephone."""
+
+Wanted = Callable[[KnownCall], bool]
+"""Of which calls somebody is told."""
 
 
 class CallThatIsUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +148,7 @@ def shown(call: LiveCall) -> CallThatIsUp:
     )
 
 
-async def follow(
-    ask: Ask, wanted: Callable[[KnownCall], bool], *, until: KnownCall | None = None
-) -> web.StreamResponse:
+async def follow(ask: Ask, wanted: Wanted, *, until: KnownCall | None = None) -> web.StreamResponse:
     """Stream what happens to the calls that are wanted; `until` this one has ended, where one is named."""
     feed = feed_of(ask)
     listener = Listener(ask)
@@ -156,18 +157,9 @@ async def follow(
     ends_at = clock() + LONGEST_S
     with feed.watched_by(ask.tenant_id) as viewer:
         try:
-            await stream.write(await _all(feed, ask, wanted, listener))
+            await stream.write(await snapshot(feed, ask.tenant_id, wanted, listener))
             while (left_s := ends_at - clock()) > 0 and (until is None or feed.find(until.session_id) is not None):
-                told = b"".join(
-                    [
-                        await _all(feed, ask, wanted, listener)
-                        if known is None
-                        else await _one(known, change, listener)
-                        for known, change in await viewer.take(min(left_s, HEARTBEAT_S))
-                        if known is None or wanted(known)
-                    ]
-                )
-                await (stream.write(told) if told else stream.beat())
+                await stream.write(await news(feed, viewer, wanted, listener, min(left_s, HEARTBEAT_S)))
         except TooSlowError:
             stream.cut_off()
         except ConnectionError:
@@ -184,8 +176,9 @@ def feed_of(ask: Ask) -> LiveFeed:
     return ask.services.live
 
 
-async def _all(feed: LiveFeed, ask: Ask, wanted: Callable[[KnownCall], bool], listener: Listener) -> bytes:
-    up = [known for known in feed.of_tenant(ask.tenant_id) if wanted(known)]
+async def snapshot(feed: LiveFeed, tenant_id: UUID, wanted: Wanted, listener: Listener) -> bytes:
+    """All that is known of the calls that are wanted, as events."""
+    up = [known for known in feed.of_tenant(tenant_id) if wanted(known)]
     told = [event("desk", {"is_up": feed.is_up, "session_ids": [known.call.session_id for known in up]})]
     for known in up:
         told.append(event("call", shown(known.call)))
@@ -194,7 +187,18 @@ async def _all(feed: LiveFeed, ask: Ask, wanted: Callable[[KnownCall], bool], li
     return b"".join(told)
 
 
-async def _one(known: KnownCall, change: Change, listener: Listener) -> bytes:
+async def news(feed: LiveFeed, viewer: Viewer, wanted: Wanted, listener: Listener, seconds: float) -> bytes:
+    """What happens within so many seconds, as events; a heartbeat where nothing does. Raises `TooSlowError`."""
+    told = b""
+    for known, change in await viewer.take(seconds):
+        if known is None:
+            told += await snapshot(feed, viewer.tenant_id, wanted, listener)
+        elif wanted(known):
+            told += await _told(known, change, listener)
+    return told or HEARTBEAT
+
+
+async def _told(known: KnownCall, change: Change, listener: Listener) -> bytes:
     match change:
         case LiveCallChanged(call=call):
             return event("call", shown(call))
