@@ -17,3 +17,5 @@ class Identity:
     """The person has set one up, so that a sign-in is not whole before it was shown."""
     by_cookie: bool
     """Whether a browser sent it by itself, so that the origin of the request has to be looked at."""
+    idle_limit_s: int | None = None
+    """After so long without use the sign-in ends; None: it does not."""

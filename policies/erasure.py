@@ -350,7 +350,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             id="id user_id",
             tenant_sealed="label_sealed secret_sealed",
             hash="browser_hash",
-            fact="generation made_at rotated_at ends_at second_factor_at ended_at end_reason",
+            fact="generation made_at rotated_at seen_at idle_limit_s ends_at second_factor_at ended_at end_reason",
         ),
         why="goes ninety days after the sign-in, or with the person's account",
     ),

@@ -75,7 +75,7 @@ async def _by_access_token(request: web.Request, services: Services, token: str,
     read = await request.app[TOKENS].read(services, token)
     if read is None:
         return None
-    return await _identity(services, read.user_id, read.device_id, by_cookie=by_cookie)
+    return await _identity(request, services, read.user_id, read.device_id, by_cookie=by_cookie)
 
 
 async def _by_refresh_token(request: web.Request, services: Services) -> Identity | None:
@@ -88,13 +88,15 @@ async def _by_refresh_token(request: web.Request, services: Services) -> Identit
         sign_browser_out(request)
         return None
     await sign_browser_in(request, services, signed_in)
-    return await _identity(services, signed_in.user_id, signed_in.device_id, by_cookie=True)
+    return await _identity(request, services, signed_in.user_id, signed_in.device_id, by_cookie=True)
 
 
-async def _identity(services: Services, user_id: UUID, device_id: UUID, *, by_cookie: bool) -> Identity | None:
+async def _identity(
+    request: web.Request, services: Services, user_id: UUID, device_id: UUID, *, by_cookie: bool
+) -> Identity | None:
     now = now_of(services)
     async with services.database.tenant(HOUSE) as house:
-        live = await devices.find_live(house, device_id, now)
+        live = await devices.find_live(house, device_id, now, is_use=not _asks_by_itself(request))
     if live is None or live.user_id != user_id:
         return None
     shown_at = live.second_factor_at
@@ -104,4 +106,12 @@ async def _identity(services: Services, user_id: UUID, device_id: UUID, *, by_co
         second_factor_age_s=None if shown_at is None else (now - shown_at).total_seconds(),
         has_second_factor=live.has_second_factor,
         by_cookie=by_cookie,
+        idle_limit_s=live.idle_limit_s,
     )
+
+
+def _asks_by_itself(request: web.Request) -> bool:
+    """Whether a page that lies open may have sent it, so that nobody need be there."""
+    if request.headers.get("Accept") == "text/event-stream":
+        return True
+    return request.method == "GET" and request.headers.get("HX-Request") == "true"

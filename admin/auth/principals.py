@@ -13,6 +13,8 @@ from policies.access import Grant, Principal
 from policies.api_keys import PREFIX, is_from
 from policies.audit_tags import Actor
 from store.api_keys import ApiKey, find_key, note_use, whose_key
+from store.house import HOUSE
+from store.people.devices import limit_idling
 from store.people.memberships import note_seen, standing_of
 
 _BEARER = "bearer "
@@ -61,6 +63,9 @@ async def person_principal(services: Services, identity: Identity, tenant_id: UU
         now = datetime.fromtimestamp(services.unix_time(), UTC)
         if standing.last_seen_at is None or standing.last_seen_at < now - _SEEN_EVERY:
             await note_seen(store, identity.user_id, now)
+    if standing.idle_minutes is not None and identity.idle_limit_s is None:
+        async with services.database.tenant(HOUSE) as house:
+            await limit_idling(house, identity.device_id, standing.idle_minutes * 60)
     return Principal(
         actor=Actor("user", str(identity.user_id)),
         tenant_id=tenant_id,

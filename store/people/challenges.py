@@ -234,14 +234,9 @@ async def _count_failure(house: TenantStore, row: ChallengeTable, email: str, at
     if await _failed_today(house, email, at) == MOST_FAILED:
         letter = letters.many_failures(at)
         await queue_mail(house, to=email, subject=letter.subject, body=letter.body, kind="sign_in_notice")
-        await record(
-            house,
-            Actor("system", "sign_in"),
-            Tag.SIGN_IN_CODES_STOPPED,
-            personal={"address": email},
-            subject=index,
-            at=at,
-        )
+        account = await accounts.find_by_email(house, email)
+        whose = {} if account is None else {"user": str(account.id)}
+        await record(house, Actor("system", "sign_in"), Tag.SIGN_IN_CODES_STOPPED, objects=whose, at=at)
 
 
 async def _is_flooded(house: TenantStore, email: str, browser: str, at: datetime) -> bool:

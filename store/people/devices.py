@@ -37,15 +37,18 @@ _PREFIX: Final = "rt_"
 _BODY: Final = struct.Struct(">16sI32s")
 """Device, generation, MAC."""
 _TABLE: Final = "devices"
+_SEEN_EVERY: Final = timedelta(minutes=1)
+"""More exactly nobody needs to know when somebody was last there."""
 _LIVE: Final = """
-SELECT d.user_id, d.second_factor_at,
+SELECT d.user_id, d.second_factor_at, d.idle_limit_s, d.seen_at,
        EXISTS (SELECT 1 FROM passkeys p WHERE p.tenant_id = :tenant_id AND p.user_id = d.user_id)
        OR EXISTS (SELECT 1 FROM totps t
                   WHERE t.tenant_id = :tenant_id AND t.user_id = d.user_id AND t.confirmed_at IS NOT NULL)
+       AS has_second_factor
 FROM devices d WHERE d.tenant_id = :tenant_id AND d.id = :device_id AND d.ended_at IS NULL AND d.ends_at > :at
 """
 
-EndReason = Literal["signed_out", "revoked", "reused"]
+EndReason = Literal["signed_out", "revoked", "reused", "idle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Device:
     """Browser and system, as the browser itself says."""
     signed_in_at: datetime
     seen_at: datetime
-    """To a quarter of an hour."""
+    """To a minute."""
     second_factor_at: datetime | None
     ends_at: datetime
     """At the latest."""
@@ -80,6 +83,8 @@ class LiveDevice:
     second_factor_at: datetime | None
     has_second_factor: bool
     """The person, here or elsewhere."""
+    idle_limit_s: int | None
+    """After so long without use it ends; None: it does not."""
 
 
 async def open_device(house: TenantStore, user_id: UUID, *, label: str, browser: str, at: datetime) -> SignedIn:
@@ -105,6 +110,7 @@ async def open_device(house: TenantStore, user_id: UUID, *, label: str, browser:
             secret_sealed=columns.seal(secret, _TABLE, "secret", device_id),
             made_at=at,
             rotated_at=at,
+            seen_at=at,
             ends_at=at + ABSOLUTE_LIFE,
         )
     )
@@ -126,6 +132,8 @@ async def refresh(house: TenantStore, token: str, *, at: datetime) -> SignedIn |
     row = await house.first(select(DeviceTable).where(DeviceTable.id == device_id).with_for_update())
     if row is None or row.ended_at is not None or at >= min(row.ends_at, row.rotated_at + ROLLING_LIFE):
         return None
+    if await _end_if_idle(house, device_id, row.idle_limit_s, row.seen_at, at):
+        return None
     columns = await house.keys.tenant_columns(house)
     secret = columns.open(row.secret_sealed, _TABLE, "secret", device_id)
     if not hmac.compare_digest(mac, _mac(device_id, generation, secret)) or generation > row.generation:
@@ -145,10 +153,23 @@ async def refresh(house: TenantStore, token: str, *, at: datetime) -> SignedIn |
     return SignedIn(row.user_id, device_id, _token(device_id, newest, secret))
 
 
-async def find_live(house: TenantStore, device_id: UUID, at: datetime) -> LiveDevice | None:
-    """Whose sign-in this is; None once it is ended, revoked, or its account removed."""
+async def find_live(house: TenantStore, device_id: UUID, at: datetime, *, is_use: bool = True) -> LiveDevice | None:
+    """Whose sign-in this is; None once it is ended, revoked, idle for too long, or its account removed.
+
+    Commit whatever the answer is. `is_use`: whether somebody asks for it, and not a page by itself.
+    """
     rows = await house.fixed(_LIVE, device_id=device_id, at=at)
-    return LiveDevice(*rows[0]) if rows else None
+    if not rows or await _end_if_idle(house, device_id, rows[0].idle_limit_s, rows[0].seen_at, at):
+        return None
+    (live,) = rows
+    if is_use and at >= live.seen_at + _SEEN_EVERY:
+        await house.change(update(DeviceTable).where(col(DeviceTable.id) == device_id).values(seen_at=at))
+    return LiveDevice(live.user_id, live.second_factor_at, live.has_second_factor, live.idle_limit_s)
+
+
+async def limit_idling(house: TenantStore, device_id: UUID, idle_limit_s: int) -> None:
+    """Sign this device out after so long without use, wherever that is: it has been where data of patients lies."""
+    await house.change(update(DeviceTable).where(col(DeviceTable.id) == device_id).values(idle_limit_s=idle_limit_s))
 
 
 async def devices_of(house: TenantStore, user_id: UUID, at: datetime) -> Sequence[Device]:
@@ -169,7 +190,7 @@ async def devices_of(house: TenantStore, user_id: UUID, at: datetime) -> Sequenc
             id=row.id,
             label=columns.open(row.label_sealed, _TABLE, "label", row.id),
             signed_in_at=row.made_at,
-            seen_at=row.rotated_at,
+            seen_at=row.seen_at,
             second_factor_at=row.second_factor_at,
             ends_at=min(row.ends_at, row.rotated_at + ROLLING_LIFE),
         )
@@ -208,6 +229,17 @@ async def sweep(house: TenantStore, now: datetime) -> None:
     """Forget sign-ins that are long over. Till then a browser is known, and its owner gets no mail about it."""
     over = or_(col(DeviceTable.ends_at) < now, col(DeviceTable.ended_at) < now - ABSOLUTE_LIFE)
     await house.change(delete(DeviceTable).where(over))
+
+
+async def _end_if_idle(
+    house: TenantStore, device_id: UUID, idle_limit_s: int | None, seen_at: datetime, at: datetime
+) -> bool:
+    if idle_limit_s is None or at <= seen_at + timedelta(seconds=idle_limit_s):
+        return False
+    over = col(DeviceTable.id) == device_id, col(DeviceTable.ended_at).is_(None)
+    await house.change(update(DeviceTable).where(*over).values(ended_at=at, end_reason="idle"))
+    await _note(house, Tag.DEVICE_SIGNED_OUT, Actor("system", "sign_in"), device_id, at)
+    return True
 
 
 async def _end(house: TenantStore, user_id: UUID, device_id: UUID, reason: EndReason, at: datetime) -> bool:

@@ -71,6 +71,8 @@ class Standing:
     """Owners; and everyone, where the tenant asks for it or has a project for health care."""
     last_seen_at: datetime | None
     """To the hour."""
+    idle_minutes: int | None
+    """Whoever does nothing for so long is signed out; None: they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,11 @@ async def standing_of(store: TenantStore, user_id: UUID) -> Standing:
     """The person's grants, none where they are no member."""
     rows = await store.fixed(_STANDING, user_id=user_id)
     grants = tuple(Grant(SCOPES_OF[row.role], row.project_id, row.role) for row in rows)
-    for_all = any(row.second_factor_for_all or handling(hipaa=row.hipaa).mfa_for_all for row in rows)
+    handled = handling(hipaa=any(row.hipaa for row in rows))
+    for_all = handled.mfa_for_all or any(row.second_factor_for_all for row in rows)
     seen = max((row.last_seen_at for row in rows if row.last_seen_at is not None), default=None)
-    return Standing(grants, for_all or any(grant.role == "owner" for grant in grants), seen)
+    must_have_one = for_all or any(grant.role == "owner" for grant in grants)
+    return Standing(grants, must_have_one, seen, handled.idle_minutes)
 
 
 async def note_seen(store: TenantStore, user_id: UUID, now: datetime) -> None:

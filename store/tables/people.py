@@ -92,6 +92,8 @@ class DeviceTable(TenantRow, table=True):
     generation: int = 0
     made_at: datetime = Field(sa_type=Timestamp)
     rotated_at: datetime = Field(sa_type=Timestamp)
+    seen_at: datetime = Field(sa_type=Timestamp)
+    idle_limit_s: int | None = None
     ends_at: datetime = Field(sa_type=Timestamp)
     second_factor_at: datetime | None = Field(default=None, sa_type=Timestamp)
     ended_at: datetime | None = Field(default=None, sa_type=Timestamp)

@@ -98,10 +98,12 @@ CREATE TABLE devices (
     generation       integer NOT NULL DEFAULT 0,
     made_at          timestamptz NOT NULL,
     rotated_at       timestamptz NOT NULL,
+    seen_at          timestamptz NOT NULL,
+    idle_limit_s     integer,
     ends_at          timestamptz NOT NULL,
     second_factor_at timestamptz,
     ended_at         timestamptz,
-    end_reason       text CHECK (end_reason IN ('signed_out', 'revoked', 'reused')),
+    end_reason       text CHECK (end_reason IN ('signed_out', 'revoked', 'reused', 'idle')),
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, user_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE,
     CHECK ((ended_at IS NULL) = (end_reason IS NULL))
