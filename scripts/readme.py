@@ -1,4 +1,4 @@
-"""Writes those parts of README.md that the program itself knows best: settings, commands, the flow of a call.
+"""Writes those parts of README.md that the program itself knows best: settings, commands, the API, a call's flow.
 
 Run `python -m scripts.readme` after changing one of them; a test fails while README.md says something else.
 """
@@ -9,7 +9,10 @@ from typing import Any, Final
 
 import typer
 
+from admin.openapi import summary_of
+from admin.routes import API
 from policies import call_flow
+from policies.access import Scope
 from scripts.cli import app
 from scripts.settings import PREFIX, ROOT, TABLE
 
@@ -29,6 +32,15 @@ def commands_table() -> str:
     rows = ["| Command | |", "|---|---|"]
     root = typer.main.get_command(app)
     rows += [f"| `aitelier {' '.join(path)}` | {says} |" for path, says in sorted(_commands(root, ()))]
+    return "\n".join(rows)
+
+
+def api_table() -> str:
+    """Every operation of the HTTP API with the scope that it needs and the first sentence about it."""
+    rows = ["| Operation | Scope | |", "|---|---|---|"]
+    for one in sorted(API, key=lambda operation: (operation.path, operation.method)):
+        scope = f"`{one.needs.value}`" if isinstance(one.needs, Scope) else ""
+        rows.append(f"| `{one.method} {one.path.removeprefix('/api/v1')}` | {scope} | {summary_of(one)} |")
     return "\n".join(rows)
 
 
@@ -53,7 +65,12 @@ def call_flow_diagram() -> str:
     return f"```mermaid\n{call_flow.mermaid().rstrip()}\n```"
 
 
-SECTIONS: Final = {"settings": settings_table, "commands": commands_table, "call_flow": call_flow_diagram}
+SECTIONS: Final = {
+    "settings": settings_table,
+    "commands": commands_table,
+    "api": api_table,
+    "call_flow": call_flow_diagram,
+}
 
 
 def renewed(text: str) -> str:

@@ -18,7 +18,7 @@ from admin.route import Open, Operation
 from admin.services import SERVICES
 from policies.access import Scope
 
-KEY: Final = "$AITELIER_KEY"
+KEY: Final = "$KEY"
 """In the lines: the shell's variable with the API key."""
 
 

@@ -148,7 +148,7 @@ async def test_the_lines_can_be_run(world: World) -> None:
     """Each reading line of the page, put into a shell with a real key and real ids, is answered as it is described."""
     ids = await make_ids(world, world.bakery)
     base_url = str(world.client.make_url("/")).rstrip("/")
-    environment = {"PATH": os.environ["PATH"], "AITELIER_KEY": world.keys["all"]}  # noqa: TID251  # a shell's own
+    environment = {"PATH": os.environ["PATH"], "KEY": world.keys["all"]}  # noqa: TID251  # a shell's own
     environment |= {name.upper(): str(value) for name, value in ids.by_name.items()}
     lines = {
         f"{operation.method} {operation.path}": curl(operation, base_url)
