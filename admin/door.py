@@ -17,6 +17,7 @@ from admin.problems import BadRequestError, NotThereError, ProblemError
 from admin.rates import RATE_HEADERS, RATES, source_of
 from admin.route import Open, Operation, Route, Visit
 from admin.services import SERVICES, Services
+from admin.switcher import note_tenants
 from policies.access import Principal, Refusal, Scope, authorize
 
 
@@ -90,6 +91,8 @@ async def _principal(route: Route, request: web.Request, services: Services) -> 
     principal = await person_principal(services, identity, _tenant_id(route, request, identity))
     if principal is None:
         raise NotThereError
+    if not route.is_operation:
+        await note_tenants(request, services, identity)
     return principal
 
 

@@ -19,7 +19,7 @@ from policies.verdict import Deny
 from store import api_keys
 from store.api_keys import ApiKey, KeyRefusedError, NewKey, NoKeyError
 
-_LONGEST_OVERLAP_HOURS = 168
+LONGEST_OVERLAP_HOURS = 168
 
 
 class ApiKeyShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class RotateApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the old key ends."""
 
-    overlap_hours: Annotated[int, Meta(ge=0, le=_LONGEST_OVERLAP_HOURS)] = 24
+    overlap_hours: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_HOURS)] = 24
     """For so long the old key goes on beside the new one; 0: it is over at once."""
 
 

@@ -22,6 +22,7 @@ from admin.pages import shown
 from admin.pages.navigation import links_for
 from admin.problems import ProblemError
 from admin.route import Visit
+from admin.switcher import tenants_in
 from policies.access import Scope
 
 _NOTICE_COOKIE: Final = "notice"
@@ -53,6 +54,7 @@ def page(ask: Ask, name: str, *, status: int = 200, **values: Any) -> web.Respon
         "links": links_for(ask),
         "home": f"/t/{ask.tenant_id}",
         "tenant_id": ask.tenant_id,
+        "tenants": tenants_in(ask.request),
         "may": ask.may,
         "Scope": Scope,
         "signed_in": True,
