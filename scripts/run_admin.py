@@ -46,7 +46,9 @@ def base_url(settings: Settings) -> str | None:
 
 def own_url(settings: Settings) -> str:
     """Where people reach it: as strangers do, or on this machine."""
-    return base_url(settings) or f"http://127.0.0.1:{settings.admin_port}"
+    scheme = "http" if settings.tls_cert is None else "https"
+    host = "127.0.0.1" if settings.admin_bind in {"0.0.0.0", "::"} else settings.admin_bind  # noqa: S104 - compared only
+    return base_url(settings) or f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.admin_port}"
 
 
 def run_admin(board: Board, child: Child) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+import structlog
 from aiohttp import web
 
 from admin.auth.browsers import label_of
@@ -25,6 +26,8 @@ from store.people import accounts, challenges, devices
 from store.people.first_owner import make_first_owner
 from store.people.memberships import tenants_of
 from store.scope import TenantStore
+
+log = structlog.get_logger()
 
 MAILS: Final = Limit("sign-in", 30, 600)
 """Of sign-ins that one source may begin; a whole office may be one."""
@@ -96,6 +99,7 @@ async def check_code(request: web.Request) -> web.StreamResponse:
     if signed_in is not None:
         await sign_browser_in(request, services, signed_in)
         return go_to(request, onwards)
+    log.warning("sign_in_refused", why=answer)
     if answer == "over":
         return go_to(request, f"/sign-in?next={quote(onwards, safe='/')}", _START_AGAIN)
     return await _code_page(request, onwards, error=_SAYS[str(answer)])
