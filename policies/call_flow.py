@@ -380,6 +380,10 @@ _ENDINGS: dict[type[Event], tuple[str, Ender]] = {
 }
 
 
+END_REASONS: tuple[str, ...] = (*(reason for reason, _ in _ENDINGS.values()), "worker_lost")
+"""All that a call can have ended by; the last one is told by the desk, of a call whose worker died."""
+
+
 def ending(event: Event) -> tuple[str, Ender] | None:
     """Why and by whom a call ends that this event brings to `CLOSING` or `ENDED`; None for events that do neither."""
     return _ENDINGS.get(type(event))

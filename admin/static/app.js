@@ -70,6 +70,10 @@
     }
   };
 
+  for (const form of document.querySelectorAll("[data-submit-on-change]")) {
+    form.addEventListener("change", () => form.requestSubmit());
+  }
+
   const ready = (root) => { localTimes(root); copyButtons(root); choices(root); };
 
   const switcher = document.querySelector("[data-theme-switch]");

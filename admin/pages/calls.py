@@ -1,0 +1,178 @@
+"""Calls: the list, as narrow as somebody wants it; as a file; and what is erased of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from admin.api import sessions as api
+from admin.api.sessions import Session, SessionPage, SessionQuery, SessionsToErase
+from admin.api.shown import Limit
+from admin.ask import Ask
+from admin.csv import send_csv
+from admin.forms import form_of
+from admin.pages.forms import check_typed, chosen
+from admin.pages.names import Names, names_for
+from admin.pages.queries import query_of, with_query
+from admin.pages.render import go_to, page
+from admin.pages.shown import plain
+from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
+from policies.access import Scope
+from policies.audit_tags import Tag
+from policies.call_flow import END_REASONS
+from store.audit.log import record
+from store.call_lists import Outcome, list_calls
+
+WORD: Final = "erase"
+"""To be typed before anything is erased."""
+_AT_ONCE: Final = 200
+_HEAD: Final = (
+    "id", "planned_at", "project", "scenario", "called", "caller", "state", "outcome", "duration_s", "end_reason",
+    "ended_by", "recorded", "consent", "language", "trunk", "first_audio_ms", "reply_ms",
+)  # fmt: skip  # as the cells below
+
+
+class CallsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields over the list."""
+
+    caller: Annotated[str, Meta(max_length=64)] | None = None
+    project_id: UUID | None = None
+    scenario_id: UUID | None = None
+    state: str | None = None
+    outcome: Outcome | None = None
+    end_reason: Annotated[str, Meta(pattern="^[a-z_]{1,64}$")] | None = None
+    recorded: bool | None = None
+    since: date | None = None
+    until: date | None = None
+    """This day too."""
+    cursor: UUID | None = None
+    limit: Limit = 50
+
+    def as_api(self) -> SessionQuery:
+        """The same question to the HTTP API."""
+        return msgspec.convert(
+            {
+                **msgspec.structs.asdict(self),
+                "since": None if self.since is None else _midnight(self.since),
+                "until": None if self.until is None else _midnight(self.until + timedelta(days=1)),
+            },
+            SessionQuery,
+        )
+
+
+async def show(ask: Ask) -> web.Response:
+    """The list, with the fields that narrow it."""
+    names = await names_for(ask)
+    try:
+        query = query_of(ask.request, CallsQuery)
+        found = await api.list_sessions(ask, query.as_api())
+    except BadRequestError as error:
+        return _page(ask, names, SessionPage(items=(), next_cursor=None), error)
+    return _page(ask, names, found)
+
+
+async def as_csv(ask: Ask) -> web.StreamResponse:
+    """All calls that the fields leave, as a file; the audit log knows who took it."""
+    query = query_of(ask.request, CallsQuery).as_api()
+    names = await names_for(ask)
+    async with ask.store() as store:
+        await api.wanted_calls(ask, store, query)  # what is wrong with it is said before anything is sent
+        await record(store, ask.actor, Tag.SESSIONS_EXPORTED, facts={"narrowed_by": sorted(_narrowed(query))})
+    return await send_csv(ask.request, f"calls-{ask.now:%Y-%m-%d}", _HEAD, _rows(ask, query, names))
+
+
+async def confirm_erasing(ask: Ask) -> web.Response:
+    """Say what will be erased, and ask for a word."""
+    return await _confirmation(ask, _ids(ask.request.query.getall("id", [])))
+
+
+async def erase(ask: Ask) -> web.Response:
+    """Erase what was chosen, once the word was typed."""
+    ids = _ids(await chosen(ask.request, "id"))
+    try:
+        check_typed(await form_of(ask.request), WORD)
+        found = await api.erase(ask, SessionsToErase(session_ids=ids))
+    except (BadRequestError, ConflictError) as error:
+        return await _confirmation(ask, ids, error)
+    return go_to(ask.request, f"/t/{ask.tenant_id}/erasures/{found.id}")
+
+
+def _page(ask: Ask, names: Names, found: SessionPage, error: ProblemError | None = None) -> web.Response:
+    request = ask.request
+    narrowed = any(value.strip() for name, value in request.query.items() if name != "cursor")
+    return page(
+        ask,
+        "calls.html",
+        status=200 if error is None else error.status.value,
+        items=found.items,
+        names=names,
+        filled=request.query,
+        error=None if error is None else error.problem,
+        narrowed=narrowed,
+        end_reasons=[("", "Any"), *((reason, plain(reason)) for reason in END_REASONS)],
+        next_url=with_query(request, cursor=found.next_cursor) if found.next_cursor else "",
+        first_url=with_query(request, cursor=None) if "cursor" in request.query else "",
+        csv_url=with_query(request, cursor=None).replace("/calls", "/calls.csv", 1),
+        may_erase=ask.may(Scope.SESSIONS_DELETE),
+    )
+
+
+async def _confirmation(ask: Ask, ids: Sequence[UUID], error: ProblemError | None = None) -> web.Response:
+    calls: list[Session] = []
+    for session_id in ids:
+        try:
+            calls.append(await api.get_session(ask, session_id))
+        except NotThereError:
+            continue  # erased meanwhile
+    if not calls:
+        return go_to(ask.request, f"/t/{ask.tenant_id}/calls", "No call was chosen, or it is gone already.")
+    return page(
+        ask,
+        "calls_erase.html",
+        status=200 if error is None else error.status.value,
+        calls=calls,
+        names=await names_for(ask),
+        word=WORD,
+        error=None if error is None else error.problem,
+    )
+
+
+async def _rows(ask: Ask, query: SessionQuery, names: Names) -> AsyncIterator[Sequence[object]]:
+    before: UUID | None = None
+    while True:
+        async with ask.store() as store:
+            wanted = await api.wanted_calls(ask, store, query)
+            some = await list_calls(store, wanted, before=before, limit=_AT_ONCE, actor=ask.actor)
+        for listed in some.calls:
+            yield _cells(api.shown_session(listed), names)
+        before = some.next_before
+        if before is None:
+            return
+
+
+def _cells(call: Session, names: Names) -> Sequence[object]:
+    return (
+        call.id, call.planned_at, names.project(call.project_id), names.scenario(call.scenario_id), call.called,
+        call.caller, call.state, call.outcome, call.duration_s, call.end_reason,
+        call.ended_by, call.recorded, call.consent, call.language, call.trunk, call.first_audio_ms, call.reply_ms,
+    )  # fmt: skip  # as the head above
+
+
+def _narrowed(query: SessionQuery) -> list[str]:
+    """Which fields were filled in, not with what: a number is somebody's."""
+    return [name for name, value in msgspec.structs.asdict(query).items() if value is not None and name != "limit"]
+
+
+def _ids(texts: Sequence[str]) -> tuple[UUID, ...]:
+    try:
+        return tuple(dict.fromkeys(UUID(text) for text in texts[: api.MOST_AT_ONCE]))
+    except ValueError:
+        raise NotThereError from None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
