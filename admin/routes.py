@@ -29,7 +29,14 @@ from admin.api import usage as usage_api
 from admin.auth import sign_in
 from admin.pages import api, confirm, security
 from admin.pages import browser_call as browser_call_pages
+from admin.pages import call as call_pages
+from admin.pages import calls as calls_pages
+from admin.pages import erasures as erasures_pages
+from admin.pages import invitation as invitation_pages
+from admin.pages import keys as keys_pages
 from admin.pages import live as live_pages
+from admin.pages import overview as overview_pages
+from admin.pages import people as people_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
 from policies.access import Scope
@@ -57,6 +64,8 @@ SIGN_IN: Final[Sequence[Route]] = (
     Route("GET", "/sign-in/link/{token}", sign_in.look_at_link, Open.ANYONE),
     Route("POST", "/sign-in/link/{token}", sign_in.use_link, Open.ANYONE),
     Route("POST", "/sign-out", sign_in.sign_out, Open.SIGNED_IN),
+    Route("GET", "/invitations/{tenant_id}/{token}", invitation_pages.show, Open.SIGNED_IN),
+    Route("POST", "/invitations/{tenant_id}/{token}", invitation_pages.accept, Open.SIGNED_IN),
     Route("GET", "/account/confirm", confirm.show, Open.SIGNED_IN),
     Route("POST", "/account/confirm", confirm.by_code, Open.SIGNED_IN),
     Route("POST", "/account/confirm/passkey", confirm.by_passkey, Open.SIGNED_IN),
@@ -76,6 +85,47 @@ SIGN_IN: Final[Sequence[Route]] = (
 """Signing in, and one's own account."""
 
 PAGES: Final[Sequence[Route]] = (
+    Route("GET", "/t/{tenant_id}/", overview_pages.show, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/calls", calls_pages.show, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/calls.csv", calls_pages.as_csv, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/calls/erase", calls_pages.confirm_erasing, Scope.SESSIONS_DELETE),
+    Route("POST", "/t/{tenant_id}/calls/erase", calls_pages.erase, Scope.SESSIONS_DELETE),
+    Route("GET", "/t/{tenant_id}/calls/{session_id}", call_pages.show, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/erasures/{erasure_id}", erasures_pages.show, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/erasures/{erasure_id}/receipt", erasures_pages.receipt, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/people", people_pages.people, Scope.MEMBERS_READ),
+    Route("POST", "/t/{tenant_id}/people/invitations", people_pages.invite, Scope.MEMBERS_WRITE),
+    Route(
+        "POST",
+        "/t/{tenant_id}/people/invitations/{invitation_id}/send",
+        people_pages.send_again,
+        Scope.MEMBERS_WRITE,
+    ),
+    Route(
+        "POST",
+        "/t/{tenant_id}/people/invitations/{invitation_id}/revoke",
+        people_pages.revoke_invitation,
+        Scope.MEMBERS_WRITE,
+    ),
+    Route("GET", "/t/{tenant_id}/people/{user_id}", people_pages.member, Scope.MEMBERS_READ),
+    Route("POST", "/t/{tenant_id}/people/{user_id}/roles", people_pages.set_role, Scope.MEMBERS_WRITE),
+    Route(
+        "POST",
+        "/t/{tenant_id}/people/{user_id}/roles/{membership_id}/end",
+        people_pages.take_role,
+        Scope.MEMBERS_WRITE,
+    ),
+    Route("GET", "/t/{tenant_id}/people/{user_id}/remove", people_pages.ask_removal, Scope.MEMBERS_WRITE),
+    Route("POST", "/t/{tenant_id}/people/{user_id}/remove", people_pages.remove, Scope.MEMBERS_WRITE),
+    Route("GET", "/t/{tenant_id}/leave", people_pages.ask_leaving, Scope.PROJECTS_READ),
+    Route("POST", "/t/{tenant_id}/leave", people_pages.leave, Scope.PROJECTS_READ),
+    Route("GET", "/t/{tenant_id}/keys", keys_pages.keys, Scope.KEYS_READ),
+    Route("POST", "/t/{tenant_id}/keys", keys_pages.make_key, Scope.KEYS_WRITE),
+    Route("GET", "/t/{tenant_id}/keys/new", keys_pages.new_key, Scope.KEYS_WRITE),
+    Route("GET", "/t/{tenant_id}/keys/{key_id}/revoke", keys_pages.ask_revocation, Scope.KEYS_WRITE),
+    Route("POST", "/t/{tenant_id}/keys/{key_id}/revoke", keys_pages.revoke_key, Scope.KEYS_WRITE),
+    Route("GET", "/t/{tenant_id}/keys/{key_id}/rotate", keys_pages.ask_rotation, Scope.KEYS_WRITE),
+    Route("POST", "/t/{tenant_id}/keys/{key_id}/rotate", keys_pages.rotate_key, Scope.KEYS_WRITE),
     Route("GET", "/t/{tenant_id}/try", browser_call_pages.try_page, Scope.SESSIONS_WRITE),
     Route("GET", "/t/{tenant_id}/live", live_pages.live, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/live/{session_id}/card", live_pages.card, Scope.SESSIONS_READ),
