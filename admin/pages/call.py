@@ -13,8 +13,9 @@ from admin.api.session_content import CallEvent, MeasuredWait, ReadingPage, Tran
 from admin.api.sessions import get_session
 from admin.ask import Ask
 from admin.pages.names import names_for
+from admin.pages.queries import id_in
 from admin.pages.render import page
-from admin.problems import NotThereError, ProblemError
+from admin.problems import ProblemError
 from policies.access import Scope
 from store import recordings
 from store.recordings import SAMPLES_PER_SECOND
@@ -42,7 +43,7 @@ class Bar:
 
 async def show(ask: Ask) -> web.Response:
     """The page."""
-    session_id = session_in(ask)
+    session_id = id_in(ask.request, "session_id")
     call = await get_session(ask, session_id)
     timeline = await session_content.get_timeline(ask, session_id)
     metrics = await session_content.get_metrics(ask, session_id)
@@ -74,14 +75,6 @@ async def show(ask: Ask) -> web.Response:
         wave_url=f"{address}/wave?{tenant}",
         may_erase=ask.may(Scope.SESSIONS_DELETE, call.project_id),
     )
-
-
-def session_in(ask: Ask) -> UUID:
-    """The call in the path. Raises `NotThereError`."""
-    try:
-        return UUID(ask.request.match_info["session_id"])
-    except ValueError:
-        raise NotThereError from None
 
 
 def told(event: CallEvent) -> str:
