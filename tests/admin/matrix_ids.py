@@ -31,6 +31,7 @@ class Ids:
 
     NAMES: ClassVar[frozenset[str]] = frozenset(
         {
+            "call_id",
             "case_id",
             "device_id",
             "hold_id",
@@ -77,6 +78,7 @@ async def make_ids(world: World, shop: Shop) -> Ids:
             "name": asset_url("app.css").rpartition("/")[2],
             "token": "nonsense",
             "which": "1",
+            "call_id": uuid7(),
             "device_id": uuid7(),
             "passkey_id": uuid7(),
         }
