@@ -14,6 +14,7 @@ from scripts import (
     cli_erasure,
     cli_keys,
     cli_live,
+    cli_members,
     cli_registers,
     cli_sessions,
     cli_setup,
@@ -46,6 +47,7 @@ app.add_typer(cli_sessions.app, name="sessions")
 app.command(name="play")(cli_sessions.play)
 app.command(name="export")(cli_sessions.export)
 app.add_typer(cli_live.app, name="live")
+app.add_typer(cli_members.app, name="members")
 app.add_typer(cli_setup.scenario_app, name="scenario")
 app.add_typer(cli_setup.numbers_app, name="numbers")
 app.add_typer(cli_setup.trunks_app, name="trunks")

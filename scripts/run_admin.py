@@ -25,6 +25,7 @@ from scripts.browser_line import place
 from scripts.child import CannotStartError, Child, told_when
 from scripts.cli_store import store_settings
 from scripts.operators import ask, connect
+from scripts.own_url import base_url, own_url
 from scripts.register_list import read_published
 from scripts.registered import NotRegisteredError, places_that_keep
 from scripts.run_browser import can_run
@@ -34,21 +35,6 @@ from store.blobs_choice import open_blobs
 from store.bounds import BoundsRefusedError
 from store.engine import Database, StoreAwayError
 from store.people.first_owner import first_owner_link
-
-
-def base_url(settings: Settings) -> str | None:
-    """Where strangers reach the admin by https; None where they do not, or nobody has said under which name."""
-    if settings.public_host is None or settings.tls_cert is None:
-        return None
-    host = f"[{settings.public_host}]" if ":" in settings.public_host else settings.public_host
-    return f"https://{host}" if settings.admin_port == 443 else f"https://{host}:{settings.admin_port}"
-
-
-def own_url(settings: Settings) -> str:
-    """Where people reach it: as strangers do, or on this machine."""
-    scheme = "http" if settings.tls_cert is None else "https"
-    host = "127.0.0.1" if settings.admin_bind in {"0.0.0.0", "::"} else settings.admin_bind  # noqa: S104 - compared only
-    return base_url(settings) or f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.admin_port}"
 
 
 def run_admin(board: Board, child: Child) -> int:
