@@ -185,7 +185,12 @@ async def _key(store: TenantStore, scopes: frozenset[Scope], project_id: UUID | 
     return (await make_key(store, wish, actor=OPERATOR)).secret.reveal()
 
 
-async def add_call(world: World, shop: Shop, caller: str = "+4930901820") -> UUID:
+async def add_call(
+    world: World,
+    shop: Shop,
+    caller: str = "+4930901820",
+    words: str = "Ich heiße Anna Schmidt, meine Nummer ist 030 901820.",
+) -> UUID:
     """A call to this receptionist, a minute long and over: told, recorded, transcribed, with a message left."""
     async with world.services.database.tenant(shop.tenant_id) as store:
         where = await answering.route(store, shop.called)
@@ -211,9 +216,7 @@ async def add_call(world: World, shop: Shop, caller: str = "+4930901820") -> UUI
             heard_samples=480_000,
             turns=[
                 Turn(role="agent", text="Guten Tag, hier ist die Bäckerei.", from_ms=0, to_ms=2000),
-                Turn(
-                    role="caller", text="Ich heiße Anna Schmidt, meine Nummer ist 030 901820.", from_ms=2100, to_ms=6000
-                ),
+                Turn(role="caller", text=words, from_ms=2100, to_ms=6000),
                 Turn(role="agent", text="Danke, Frau Schmidt.", from_ms=6100, to_ms=7000),
             ],
             consent=[ConsentEvent(at_ms=1, kind="consent_decided", from_sample=0, verdict="granted", method="key")],
