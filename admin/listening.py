@@ -43,7 +43,7 @@ class Listener:
                 async with self._ask.store() as store:
                     project = await projects.find(store, project_id)
                 viewers_see = "none" if project is None else project.viewers_see
-                self._seen[project_id] = self._ask.principal.reader.visibility(project_id, viewers_see)
+                self._seen[project_id] = self._ask.reader.visibility(project_id, viewers_see)
         return self._seen[project_id]
 
     async def _noted(self, known: KnownCall) -> bool:
