@@ -179,7 +179,7 @@ def _be(role: Role, *, generation: int, parent: int, secrets_fd: int, ready_fd: 
             log.error("process_cannot_start", why=str(reason))  # noqa: TRY400  # as above
             status = EXIT_UNUSABLE
         if others is not None:
-            log.exception("process_failed")
+            log.exception("process_failed", errors=[type(error).__name__ for error in others.exceptions])
     except KeyboardInterrupt:
         status = 130
     except SystemExit as leaving:

@@ -4,13 +4,20 @@ import random
 import socket
 
 _TRIES = 200
+_FIRST = 10_000
 
 
 def free_port(kind: socket.SocketKind) -> int:
-    """A port on loopback that is free now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that is free now, and that the kernel gives to nobody by itself until it is used.
+
+    Raises:
+        OSError: None was found.
+    """
+    for _ in range(_TRIES):
+        port = random.randrange(_FIRST, 20_000)  # noqa: S311  # no secret
+        if _is_free(port, kind):
+            return port
+    raise OSError("no port is free")
 
 
 def free_port_range(count: int) -> int:
@@ -20,14 +27,14 @@ def free_port_range(count: int) -> int:
         OSError: There is no such stretch.
     """
     for _ in range(_TRIES):
-        first = random.randrange(10_000, 32_000 - count, 2)  # noqa: S311  # no secret
-        if all(_is_free(port) for port in range(first, first + count)):
+        first = random.randrange(_FIRST, 32_000 - count, 2)  # noqa: S311  # no secret
+        if all(_is_free(port, socket.SOCK_DGRAM) for port in range(first, first + count)):
             return first
     raise OSError(f"no {count} neighbouring ports are free")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -101,19 +101,19 @@ async def gather_crowd(database: Database, home: Path, *, calls: int, doomed: in
     opened = {number - back for number in pages for back in range(_PAGE)} | set(range(doomed))
     began = time.monotonic()
     with _superuser(home) as connection:
-        async with database.tenant(place.tenant_id) as store:
-            indexes: dict[int, bytes] = {}
-            for start in range(0, calls, _CHUNK):
-                rows, keys = [], []
+        indexes: dict[int, bytes] = {}
+        for start in range(0, calls, _CHUNK):
+            rows, keys = [], []
+            async with database.tenant(place.tenant_id) as store:
                 for number in range(start, min(start + _CHUNK, calls)):
                     who = number * 7919 % callers
                     real = number in opened or who in probes
                     sealed, index, wrapped = await _sealed(store, ids[number], who, indexes, real=real)
                     keys.append((place.tenant_id, ids[number], wrapped))
                     rows.append((place, ids[number], sealed, index))
-                _copy(connection, _SESSIONS, (_session(*row) for row in rows))
-                _copy(connection, _KEYS, keys)
-                say(f"{min(start + _CHUNK, calls):,} of {calls:,} calls, {time.monotonic() - began:.0f} s")
+            _copy(connection, _SESSIONS, (_session(*row) for row in rows))
+            _copy(connection, _KEYS, keys)
+            say(f"{min(start + _CHUNK, calls):,} of {calls:,} calls, {time.monotonic() - began:.0f} s")
         _fill(connection, place, ids[:doomed])
         connection.execute("VACUUM (ANALYZE)")
     await asyncio.to_thread(_put_objects, FolderBlobs(home / "blobs"), place.tenant_id, ids[:doomed])

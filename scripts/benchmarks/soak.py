@@ -5,7 +5,9 @@ Memory has to stay flat, no call may be lost, and no caller may get a BYE it did
 
 import argparse
 import json
+import os
 import signal
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -27,6 +29,8 @@ from scripts.benchmarks.stage import (
 )
 
 SAMPLE_SECONDS = 30.0
+_REPLACED = b'"process_restarted"'
+_PATIENCE_S = 10.0
 SLOTS_FOR_ZOMBIES = 40
 """Calls whose caller fell silent hold their slot until the server notices; they must not crowd out the others."""
 
@@ -92,6 +96,7 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
         window = read_json(folder / "caller.json")
         final = json.loads(callers.communicate(timeout=120)[0].splitlines()[-1])
     restarts = sum(p.restarts for p in running.status().processes)
+    replaced = [_replaced_ms(running, pid) for pid in running.workers()]
     return {
         "minutes": round(seconds / 60, 1),
         "placed": final["placed"],
@@ -103,12 +108,26 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
         "timed_out": final["timed_out"],
         "wrong_byes": final["dropped_by_server"],
         "process_restarts": restarts,
+        "replaced_worker_ms": {"p50": statistics.median(replaced), "max": max(replaced), "workers": len(replaced)},
         "setup_ms": distribution(final["setup_ms"]),
         "rtp_gap_ms": distribution(window["rtp_gap_ms"]),
         "underruns": final["underruns"],
         "model_frames": final["model_frames"],
         "memory": memory,
     }
+
+
+def _replaced_ms(running: Server, worker: int) -> float:
+    """How long after `kill -9` the worker's replacement is ready for calls."""
+    log = running.home / "server.log"
+    seen = log.read_bytes().count(_REPLACED)
+    began = time.monotonic()
+    os.kill(worker, signal.SIGKILL)
+    while log.read_bytes().count(_REPLACED) == seen:
+        if time.monotonic() - began > _PATIENCE_S:
+            raise BenchError("a killed worker was not replaced")
+        time.sleep(0.001)
+    return (time.monotonic() - began) * 1000
 
 
 if __name__ == "__main__":
