@@ -35,8 +35,11 @@ from admin.pages import erasures as erasures_pages
 from admin.pages import invitation as invitation_pages
 from admin.pages import keys as keys_pages
 from admin.pages import live as live_pages
+from admin.pages import numbers as number_pages
 from admin.pages import overview as overview_pages
 from admin.pages import people as people_pages
+from admin.pages import scenarios as scenario_pages
+from admin.pages import trunks as trunk_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
 from policies.access import Scope
@@ -85,6 +88,40 @@ SIGN_IN: Final[Sequence[Route]] = (
 """Signing in, and one's own account."""
 
 PAGES: Final[Sequence[Route]] = (
+    Route("GET", "/t/{tenant_id}/scenarios", scenario_pages.list_page, Scope.SCENARIOS_READ),
+    Route("GET", "/t/{tenant_id}/scenarios.csv", scenario_pages.as_csv, Scope.SCENARIOS_READ),
+    Route("GET", "/t/{tenant_id}/scenarios/new", scenario_pages.new, Scope.SCENARIOS_WRITE),
+    Route("POST", "/t/{tenant_id}/scenarios", scenario_pages.create, Scope.SCENARIOS_WRITE),
+    Route("GET", "/t/{tenant_id}/scenarios/{scenario_id}", scenario_pages.edit, Scope.SCENARIOS_READ),
+    Route("POST", "/t/{tenant_id}/scenarios/{scenario_id}/draft", scenario_pages.save, Scope.SCENARIOS_WRITE),
+    Route("POST", "/t/{tenant_id}/scenarios/{scenario_id}/file", scenario_pages.save_file, Scope.SCENARIOS_WRITE),
+    Route("POST", "/t/{tenant_id}/scenarios/{scenario_id}/publish", scenario_pages.publish, Scope.SCENARIOS_WRITE),
+    Route("POST", "/t/{tenant_id}/scenarios/{scenario_id}/discard", scenario_pages.discard, Scope.SCENARIOS_WRITE),
+    Route("GET", "/t/{tenant_id}/scenarios/{scenario_id}/versions", scenario_pages.versions, Scope.SCENARIOS_READ),
+    Route(
+        "GET",
+        "/t/{tenant_id}/scenarios/{scenario_id}/versions/{version}",
+        scenario_pages.version,
+        Scope.SCENARIOS_READ,
+    ),
+    Route("POST", "/t/{tenant_id}/scenarios/{scenario_id}/rollback", scenario_pages.roll_back, Scope.SCENARIOS_WRITE),
+    Route("GET", "/t/{tenant_id}/numbers", number_pages.list_page, Scope.NUMBERS_READ),
+    Route("GET", "/t/{tenant_id}/numbers.csv", number_pages.as_csv, Scope.NUMBERS_READ),
+    Route("POST", "/t/{tenant_id}/numbers", number_pages.add, Scope.NUMBERS_WRITE),
+    Route("GET", "/t/{tenant_id}/numbers/{number_id}", number_pages.show, Scope.NUMBERS_READ),
+    Route("POST", "/t/{tenant_id}/numbers/{number_id}", number_pages.change, Scope.NUMBERS_WRITE),
+    Route("POST", "/t/{tenant_id}/numbers/{number_id}/test", number_pages.test, Scope.NUMBERS_READ),
+    Route("GET", "/t/{tenant_id}/numbers/{number_id}/remove", number_pages.ask_removal, Scope.NUMBERS_WRITE),
+    Route("POST", "/t/{tenant_id}/numbers/{number_id}/remove", number_pages.remove, Scope.NUMBERS_WRITE),
+    Route("GET", "/t/{tenant_id}/trunks", trunk_pages.list_page, Scope.TRUNKS_READ),
+    Route("GET", "/t/{tenant_id}/trunks.csv", trunk_pages.as_csv, Scope.TRUNKS_READ),
+    Route("GET", "/t/{tenant_id}/trunks/new", trunk_pages.new, Scope.TRUNKS_WRITE),
+    Route("POST", "/t/{tenant_id}/trunks", trunk_pages.add, Scope.TRUNKS_WRITE),
+    Route("GET", "/t/{tenant_id}/trunks/guides/{guide}", trunk_pages.guide, Scope.TRUNKS_READ),
+    Route("GET", "/t/{tenant_id}/trunks/{trunk_id}", trunk_pages.show, Scope.TRUNKS_READ),
+    Route("POST", "/t/{tenant_id}/trunks/{trunk_id}", trunk_pages.change, Scope.TRUNKS_WRITE),
+    Route("GET", "/t/{tenant_id}/trunks/{trunk_id}/remove", trunk_pages.ask_removal, Scope.TRUNKS_WRITE),
+    Route("POST", "/t/{tenant_id}/trunks/{trunk_id}/remove", trunk_pages.remove, Scope.TRUNKS_WRITE),
     Route("GET", "/t/{tenant_id}/", overview_pages.show, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/calls", calls_pages.show, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/calls.csv", calls_pages.as_csv, Scope.SESSIONS_READ),
@@ -395,6 +432,7 @@ API: Final[Sequence[Operation]] = (
     ),
     Operation("GET", "/api/v1/audit", audit_api.list_audit, Scope.AUDIT_READ),
     Operation("GET", "/api/v1/audit/state", audit_api.get_audit_state, Scope.AUDIT_READ),
+    Operation("POST", "/api/v1/audit/check", audit_api.check_audit, Scope.AUDIT_READ),
     Operation(
         "POST", "/api/v1/audit/export", audit_api.export_audit, Scope.AUDIT_EXPORT, media_type="application/jsonl"
     ),

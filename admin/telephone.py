@@ -44,12 +44,12 @@ class Line:
     is_public: bool
     """Whether calls from other machines are taken at all."""
 
-    def uri(self, called: str, transport: str = "udp") -> str:
-        """What to dial."""
+    def uri(self, called: str = "", transport: str = "udp") -> str:
+        """What to dial; without a number, where calls are to be sent."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        port, usual = (self.tls_port, 5061) if transport == "tls" else (self.port, 5060)
+        port, usual = (self.tls_port or 5061, 5061) if transport == "tls" else (self.port, 5060)
         place = host if port == usual else f"{host}:{port}"
-        return f"sip:{called}@{place}" + ("" if transport == "udp" else f";transport={transport}")
+        return f"sip:{called}@{place}".replace(":@", ":") + ("" if transport == "udp" else f";transport={transport}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
