@@ -33,6 +33,15 @@ _SAYS: Final = {
         "Try again; if it stays so, tell the operator the time: the log says where it failed",
     ),
 }
+_NOTED: Final = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.MISDIRECTED_REQUEST,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+_OWN_FIELDS: Final = frozenset({"Host", "Origin", "csrf_token", "X-CSRF-Token"})
 _WAY_ON: Final = {STEP_UP: "/account/confirm", ENROL: "/account/security"}
 
 
@@ -95,7 +104,21 @@ def _tell(request: web.Request, error: Exception) -> None:
     )
 
 
+def _note(request: web.Request, error: ProblemError) -> None:
+    """Have a refusal in the log: what was asked for, and why not; not who, which would be personal."""
+    if error.status in _NOTED:
+        resource = request.match_info.route.resource
+        log.info(
+            "request_refused",
+            method=request.method if request.method.isalpha() else "?",
+            route=None if resource is None else resource.canonical,
+            status=error.status.value,
+            field=error.problem.field if error.problem.field in _OWN_FIELDS else "",
+        )
+
+
 def _answer(request: web.Request, error: ProblemError) -> web.Response:
+    _note(request, error)
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return as_answer(error)
     onwards = _way_on(request, error)

@@ -1,7 +1,9 @@
 """What every request has to get past, whatever it asks for, and what every answer carries."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 import pytest_asyncio
+import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
@@ -394,6 +397,112 @@ async def test_a_part_that_is_away_is_worth_another_try(say: Say, client: Client
     assert "Anna" not in str(told)
     async with client.get("/api/v1/away", headers=world.program("all")) as answer:
         assert answer.headers["Retry-After"] == "5"
+
+
+async def test_who_was_refused_is_in_the_log(world: World, client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was asked for and why not; no address, name or token of whoever asked."""
+    capsys.readouterr()
+    statuses = []
+    for headers in (
+        {},
+        {"Authorization": "Bearer ait_live_nonsense"},
+        {**world.browser("vera"), "Origin": "https://evil.example"},
+        {"Host": "rebound.example"},
+    ):
+        async with client.post("/api/v1/things", json={"name": "Anna"}, headers=headers) as answer:
+            statuses.append(answer.status)
+    logged = capsys.readouterr().out
+    assert statuses == [401, 401, 403, 421]
+    assert logged.count("request_refused") == 4
+    assert "/api/v1/things" in logged
+    for word in ("127.0.0.1", "Anna", "nonsense", "evil", "rebound", "vera", str(world.people["vera"].user_id)):
+        assert word not in logged
+
+
+async def test_secrets_are_taken_from_headers_only(world: World, client: Client) -> None:
+    """A key or a token in an address, which ends up in logs and histories, opens nothing."""
+    key, token = world.keys["all"], world.people["olga"].access_token
+    for name in ("key", "api_key", "apikey", "token", "access_token", "Authorization"):
+        for value in (key, token, f"Bearer {key}"):
+            async with client.get("/api/v1/things", params={name: value}) as answer:
+                assert answer.status == 401
+    async with client.get("/api/v1/things", headers={"X-Api-Key": key}) as answer:
+        assert answer.status == 401
+
+
+async def test_what_a_proxy_would_say_is_not_believed(world: World) -> None:
+    """Nobody can give themselves another address, name or scheme by a header."""
+    async with serving(world, *ROUTES, rates=Rates(strangers=Limit("strangers", 2))) as client:
+        statuses = []
+        for number in range(4):
+            said = {
+                "X-Forwarded-For": f"192.0.2.{number}",
+                "X-Real-IP": f"192.0.2.{number}",
+                "Forwarded": f"for=192.0.2.{number};host=evil.example;proto=https",
+                "X-Forwarded-Host": "evil.example",
+                "X-Forwarded-Proto": "https",
+                "X-HTTP-Method-Override": "DELETE",
+                "X-Original-URL": "/healthz",
+            }
+            async with client.get("/api/v1/things", headers=said) as answer:
+                statuses.append(answer.status)
+                assert "evil" not in str(answer.headers) + await answer.text()
+                assert "Strict-Transport-Security" not in answer.headers
+        assert statuses == [401, 401, 429, 429]
+        async with client.post("/api/v1/open", json={"name": "x"}, headers=said) as answer:
+            assert (await answer.json())["number"] == 0
+
+
+# ------------------------------------------------------------------------------------------------------------- TLS
+
+
+@asynccontextmanager
+async def serving_tls(world: World) -> AsyncIterator[Client]:
+    """The application as strangers reach it."""
+    authority = trustme.CA()
+    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(inside)
+    outside = ssl.create_default_context()
+    authority.configure_trust(outside)
+    app = make_app(_no_problems, {}, replace(world.services, is_public=True))
+    client: Client = TestClient(
+        TestServer(app, scheme="https"),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(ssl=outside),
+    )
+    await client.start_server(ssl=inside)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def test_over_tls_browsers_are_told_to_stay_with_it(world: World) -> None:
+    """For two years, with every answer; the name is the certificate's to prove, so any is answered."""
+    async with serving_tls(world) as client:
+        for path in ("/healthz", "/sign-in", "/nowhere", "/api/v1/openapi.json"):
+            async with client.get(path, headers={"Host": "calls.example"}) as answer:
+                assert answer.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
+
+
+async def test_cookies_over_tls_are_bound_to_this_host(world: World) -> None:
+    """Every one is `__Host-`, `Secure`, of the whole host, out of reach of scripts and of other sites' forms."""
+    person = await world.sign_in("tls@bakery.example")
+    headers = {"Cookie": f"__Host-aitelier_refresh={person.refresh_token}", "Accept": "text/html"}
+    seen = set()
+    async with serving_tls(world) as client:
+        async with client.get("/account/security", headers=headers, allow_redirects=False) as answer:
+            cookies = answer.headers.getall("Set-Cookie", [])
+        async with client.get("/sign-in", headers={"Accept": "text/html"}, allow_redirects=False) as answer:
+            cookies += answer.headers.getall("Set-Cookie", [])
+    for cookie in cookies:
+        name, *attributes = cookie.split("; ")
+        seen.add(name.partition("=")[0])
+        assert name.startswith("__Host-")
+        assert {"Secure", "HttpOnly", "Path=/"} <= set(attributes)
+        assert {"SameSite=Lax", "SameSite=Strict"} & set(attributes)
+        assert not [one for one in attributes if one.startswith("Domain")]
+    assert {"__Host-aitelier_access", "__Host-aitelier_refresh"} <= seen
 
 
 # ---------------------------------------------------------------------------------------------------- the HTTP API
