@@ -22,7 +22,7 @@ from store.house import open_house
 from store.people import accounts, invitations, memberships
 from store.people.invitations import InvitationRefusedError
 from store.people.memberships import LastOwnerError, NoMemberError
-from store.people.second_factors import have_second_factor
+from store.people.second_factors import have_second_factor, remove_all_factors
 from store.scope import TenantStore
 
 app = typer.Typer(help="Who may do what in a tenant.", no_args_is_help=True)
@@ -170,6 +170,21 @@ def remove(email: Email, tenant: Tenant = None) -> None:
 
     run(work())
     _out.print(f"{escape(address)} is no member any more.")
+
+
+@app.command()
+def reset_factors(email: Email) -> None:
+    """Take all second factors off an account, and sign it out: for who has lost them. Be sure who is asking."""
+    address = _address(email)
+
+    async def work() -> None:
+        async with open_books() as books, open_house(books.database) as house:
+            account = await accounts.find_by_email(house, address)
+            if account is None or not await remove_all_factors(house, account.id, datetime.now(UTC), actor=OPERATOR):
+                raise CommandError(f"EMAIL: {address} has no second factor. See: aitelier members list")
+
+    run(work())
+    _out.print(f"{escape(address)} has no second factor any more, is signed out everywhere, and is told by mail.")
 
 
 def _role(name: str) -> Role:
