@@ -30,6 +30,7 @@ class Tag(StrEnum):
 
     ACCOUNT_MADE = "platform:account:made"
     ACCOUNT_REMOVED = "platform:account:removed"
+    AUDIT_CHECKED = "tenant:audit:checked"
     AUDIT_EXPORTED = "tenant:audit:exported"
     AUDIT_PRUNED = "tenant:audit:pruned"
     BACKUP_MADE = "tenant:backup:made"

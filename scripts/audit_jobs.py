@@ -14,7 +14,7 @@ from policies.residency import ANYWHERE
 from policies.subprocessors import Register
 from scripts.child import CannotStartError
 from scripts.settings import Settings
-from store.audit import anchors
+from store.audit import anchors, check
 from store.audit.checkpoints import checkpoint_all
 from store.audit.stamps import StampError, TimeStamper
 from store.jobs import Handler, Periodic, Round
@@ -36,6 +36,7 @@ async def _sign_logs(this: Round) -> None:
 PERIODIC: Final = (
     Periodic("audit_checkpoints", "7 * * * *", _sign_logs),
     Periodic(anchors.MAILS, "20 6 * * 1", anchors.mail_round),
+    Periodic(check.JOB, "40 3 * * 0", check.check_round),
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -11,12 +11,16 @@ from msgspec import Meta
 from admin.api.shown import Limit, ShownActor, shown_actors
 from admin.ask import Ask
 from admin.download import download
-from admin.problems import BadRequestError
+from admin.problems import BadRequestError, ConflictError
 from policies.audit_tags import Tag
 from store.audit import anchors, checkpoints, log
+from store.audit.check import check, newest_check
 from store.audit.export import export
 from store.audit.log import Entry, JsonValue
 from store.house import HOUSE
+
+_MOST_AT_ONCE: Final = 20_000
+"""Entries: about a second's work."""
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,12 +84,23 @@ class AuditAnchor(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
 
 
+class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server found when it checked every entry where it lies; it does so each week."""
+
+    at: datetime
+    entries: int
+    sound: bool
+    """Nothing was changed, moved or removed."""
+
+
 class AuditState(msgspec.Struct, frozen=True, kw_only=True):
     """How far the log is proven."""
 
     entries: int
     checkpoint: AuditCheckpoint | None
     """The newest; made every hour, and with each export."""
+    check: AuditCheck | None
+    """The newest."""
     anchors: tuple[AuditAnchor, ...]
     public_keys: tuple[str, ...]
     """Of this log and of the server's own, for `aitelier audit verify`. Keep them apart from exports."""
@@ -120,6 +135,7 @@ async def get_audit_state(ask: Ask) -> AuditState:
     async with ask.store() as store:
         entries = await log.size_of(store)
         newest = await checkpoints.latest(store)
+        checked = await newest_check(store)
     anchored = await anchors.newest_anchored(database, ask.tenant_id)
     keys = [*await checkpoints.public_keys(database, ask.tenant_id), *await checkpoints.public_keys(database, HOUSE)]
     return AuditState(
@@ -127,9 +143,19 @@ async def get_audit_state(ask: Ask) -> AuditState:
         checkpoint=None
         if newest is None
         else AuditCheckpoint(size=newest.size, root=newest.root.hex(), made_at=newest.made_at, note=newest.note),
+        check=None if checked is None else AuditCheck(at=checked.at, entries=checked.entries, sound=checked.sound),
         anchors=tuple(AuditAnchor(kind=one.kind, size=one.size, made_at=one.made_at) for one in anchored),
         public_keys=tuple(str(key) for key in keys),
     )
+
+
+async def check_audit(ask: Ask) -> AuditState:
+    """Check every entry of the log now. A long log is checked each week only."""
+    async with ask.store() as store:
+        if await log.size_of(store) > _MOST_AT_ONCE:
+            raise ConflictError("The log is too long to be checked on the spot.", remedy="It is checked each Sunday")
+        await check(store, actor=ask.actor)
+    return await get_audit_state(ask)
 
 
 async def export_audit(ask: Ask) -> web.StreamResponse:
@@ -155,5 +181,5 @@ def _entry(entry: Entry, by: ShownActor) -> AuditEntry:
     )
 
 
-TAGS = tuple(str(tag) for tag in Tag)
+TAGS: Final = tuple(str(tag) for tag in Tag)
 """Every act that a log can tell of."""

@@ -34,6 +34,7 @@ class ShownSubprocessor(msgspec.Struct, frozen=True, kw_only=True):
     """Classes of data."""
     countries: tuple[str, ...]
     """ISO 3166-1 alpha-2."""
+    in_eu: bool
     transfer: str
     """What a transfer out of the European Union rests on; empty where there is none."""
     hosts: tuple[str, ...]
@@ -119,6 +120,7 @@ async def list_subprocessors(ask: Ask) -> SubprocessorPage:
             purpose=row.purpose,
             data=tuple(str(one) for one in row.data),
             countries=row.countries,
+            in_eu=Place(row.hosts[0], "subprocessor", row.countries, row).in_eu,
             transfer=row.transfer,
             hosts=row.hosts,
             in_force=row.in_force,

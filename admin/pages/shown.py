@@ -39,6 +39,16 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
+def byte_size(number: int | None) -> str:
+    """`840 kB`, `1.2 MB`; a dash where it is not known."""
+    if number is None:
+        return _DASH
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} B"
+
+
 def phone(number: str | None) -> str:
     """`+49 30 23125001`; "withheld" where the line gave none, and as it stands where it is no number."""
     return "withheld" if number is None else spaced_form(number)
@@ -65,6 +75,7 @@ def tail(identifier: UUID | str) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "byte_size": byte_size,
     "duration": duration,
     "count_of": count,
     "percent_of": percent,

@@ -1,0 +1,97 @@
+"""Audit: who did what and when, how far that is proven, and the whole as a file."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from admin.api import audit as api
+from admin.api.audit import TAGS, AuditQuery
+from admin.ask import Ask
+from admin.csv import send_csv
+from admin.pages.queries import blank, query_of, with_query
+from admin.pages.render import go_to, page
+
+_HEAD: Final = ("No.", "When", "By", "Kind", "Id of who did it", "Act", "On", "Facts")
+_MOST: Final = 200
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form above the list asks for: days where the API takes moments."""
+
+    tag: str | None = None
+    actor: str | None = None
+    about: str | None = None
+    since: date | None = None
+    until: date | None = None
+    """The last day."""
+    cursor: int | None = None
+
+
+async def show(ask: Ask) -> web.Response:
+    """The list, and the state of the log."""
+    query = query_of(ask.request, AuditFilter)
+    found = await api.list_audit(ask, _query(query))
+    return page(
+        ask,
+        "audit.html",
+        found=found,
+        state=await api.get_audit_state(ask),
+        query=blank(ask.request.query),
+        tags=TAGS,
+        is_filtered=any((query.tag, query.actor, query.about, query.since, query.until)),
+        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor is not None else "",
+        first_url=with_query(ask.request, cursor=None) if query.cursor is not None else "",
+        csv_url=with_query(ask.request, cursor=None).replace("/audit", "/audit.csv", 1),
+        by_url=lambda actor: with_query(ask.request, actor=actor, cursor=None),
+        about_url=lambda about: with_query(ask.request, about=about, cursor=None),
+    )
+
+
+async def as_csv(ask: Ask) -> web.StreamResponse:
+    """The list as CSV. What it says about persons is not in it; the export has that, with its proof."""
+    query = _query(query_of(ask.request, AuditFilter))
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        some = msgspec.structs.replace(query, cursor=None, limit=_MOST)
+        while True:
+            found = await api.list_audit(ask, some)
+            for one in found.items:
+                on = "; ".join(f"{kind} {known}" for kind, known in one.objects.items())
+                facts = "; ".join(f"{name}={value}" for name, value in one.facts.items())
+                yield (one.index, one.at, one.by, one.by.kind, one.by.id, one.tag, on, facts)
+            if found.next_cursor is None:
+                return
+            some = msgspec.structs.replace(some, cursor=found.next_cursor)
+
+    return await send_csv(ask.request, "audit", _HEAD, rows())
+
+
+async def check(ask: Ask) -> web.Response:
+    """Check every entry now."""
+    state = await api.check_audit(ask)
+    sound = state.check is not None and state.check.sound
+    notice = "Every entry is what it was." if sound else "The log contradicts itself."
+    return go_to(ask.request, f"/t/{ask.tenant_id}/audit#proof", notice)
+
+
+async def export(ask: Ask) -> web.StreamResponse:
+    """The whole log, as a file that `aitelier audit verify` proves."""
+    return await api.export_audit(ask)
+
+
+def _query(query: AuditFilter) -> AuditQuery:
+    return AuditQuery(
+        tag=query.tag,
+        actor=query.actor,
+        about=query.about,
+        since=None if query.since is None else _midnight(query.since),
+        until=None if query.until is None else _midnight(query.until + timedelta(days=1)),
+        cursor=query.cursor,
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
