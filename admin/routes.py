@@ -28,18 +28,25 @@ from admin.api import trunks as trunks_api
 from admin.api import usage as usage_api
 from admin.auth import sign_in
 from admin.pages import api, confirm, security
+from admin.pages import audit as audit_pages
 from admin.pages import browser_call as browser_call_pages
 from admin.pages import call as call_pages
 from admin.pages import calls as calls_pages
 from admin.pages import erasures as erasures_pages
+from admin.pages import flows as flows_pages
 from admin.pages import invitation as invitation_pages
 from admin.pages import keys as keys_pages
 from admin.pages import live as live_pages
 from admin.pages import numbers as number_pages
 from admin.pages import overview as overview_pages
 from admin.pages import people as people_pages
+from admin.pages import projects as projects_pages
+from admin.pages import requests as requests_pages
+from admin.pages import retention as retention_pages
 from admin.pages import scenarios as scenario_pages
+from admin.pages import settings as settings_pages
 from admin.pages import trunks as trunk_pages
+from admin.pages import usage as usage_pages
 from admin.route import Open, Operation, Route
 from policies import security_txt
 from policies.access import Scope
@@ -172,6 +179,49 @@ PAGES: Final[Sequence[Route]] = (
     Route("POST", "/t/{tenant_id}/live/{session_id}/transfer", live_pages.transfer, Scope.SESSIONS_WRITE),
     Route("POST", "/t/{tenant_id}/live/{session_id}/pause", live_pages.pause, Scope.SESSIONS_WRITE),
     Route("POST", "/t/{tenant_id}/live/{session_id}/resume", live_pages.resume, Scope.SESSIONS_WRITE),
+    Route("GET", "/t/{tenant_id}/requests", requests_pages.show_all, Scope.DSAR_READ),
+    Route("POST", "/t/{tenant_id}/requests", requests_pages.open_one, Scope.DSAR_WRITE),
+    Route("GET", "/t/{tenant_id}/requests.csv", requests_pages.as_csv, Scope.DSAR_READ),
+    Route("GET", "/t/{tenant_id}/requests/new", requests_pages.ask_new, Scope.DSAR_WRITE),
+    Route("POST", "/t/{tenant_id}/requests/search", requests_pages.search, Scope.DSAR_READ),
+    Route("POST", "/t/{tenant_id}/requests/contact", requests_pages.set_contact, Scope.DSAR_WRITE),
+    Route("GET", "/t/{tenant_id}/requests/{request_id}", requests_pages.show, Scope.DSAR_READ),
+    Route("POST", "/t/{tenant_id}/requests/{request_id}/export", requests_pages.export, Scope.DSAR_WRITE),
+    Route("POST", "/t/{tenant_id}/requests/{request_id}/erase", requests_pages.erase, Scope.DSAR_WRITE),
+    Route("POST", "/t/{tenant_id}/requests/{request_id}/close", requests_pages.close, Scope.DSAR_WRITE),
+    Route("GET", "/t/{tenant_id}/requests/{request_id}/receipt", requests_pages.receipt, Scope.DSAR_READ),
+    Route("GET", "/t/{tenant_id}/retention", retention_pages.show, Scope.RETENTION_READ),
+    Route("GET", "/t/{tenant_id}/retention/{project_id}", retention_pages.change, Scope.RETENTION_READ),
+    Route("POST", "/t/{tenant_id}/retention/{project_id}", retention_pages.save, Scope.RETENTION_WRITE),
+    Route("GET", "/t/{tenant_id}/holds.csv", retention_pages.holds_as_csv, Scope.RETENTION_READ),
+    Route("POST", "/t/{tenant_id}/holds", retention_pages.place_hold, Scope.RETENTION_WRITE),
+    Route("POST", "/t/{tenant_id}/holds/{hold_id}/release", retention_pages.release_hold, Scope.RETENTION_WRITE),
+    Route("GET", "/t/{tenant_id}/data-flows", flows_pages.show, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/data-flows.csv", flows_pages.as_csv, Scope.SESSIONS_READ),
+    Route("GET", "/t/{tenant_id}/data-flows/{project_id}", flows_pages.show_bounds, Scope.PROJECTS_READ),
+    Route("POST", "/t/{tenant_id}/data-flows/{project_id}/residency", flows_pages.set_residency, Scope.PROJECTS_WRITE),
+    Route("POST", "/t/{tenant_id}/data-flows/{project_id}/hipaa", flows_pages.set_hipaa, Scope.PROJECTS_WRITE),
+    Route("GET", "/t/{tenant_id}/audit", audit_pages.show, Scope.AUDIT_READ),
+    Route("GET", "/t/{tenant_id}/audit.csv", audit_pages.as_csv, Scope.AUDIT_READ),
+    Route("POST", "/t/{tenant_id}/audit/check", audit_pages.check, Scope.AUDIT_READ),
+    Route("POST", "/t/{tenant_id}/audit/export", audit_pages.export, Scope.AUDIT_EXPORT),
+    Route("GET", "/t/{tenant_id}/usage", usage_pages.show, Scope.USAGE_READ),
+    Route("GET", "/t/{tenant_id}/usage.csv", usage_pages.as_csv, Scope.USAGE_READ),
+    Route("GET", "/t/{tenant_id}/projects", projects_pages.show_all, Scope.PROJECTS_READ),
+    Route("POST", "/t/{tenant_id}/projects", projects_pages.create, Scope.PROJECTS_WRITE),
+    Route("GET", "/t/{tenant_id}/projects.csv", projects_pages.as_csv, Scope.PROJECTS_READ),
+    Route("GET", "/t/{tenant_id}/projects/new", projects_pages.ask_new, Scope.PROJECTS_WRITE),
+    Route("GET", "/t/{tenant_id}/projects/{project_id}", projects_pages.show, Scope.PROJECTS_READ),
+    Route("POST", "/t/{tenant_id}/projects/{project_id}", projects_pages.change, Scope.PROJECTS_WRITE),
+    Route("GET", "/t/{tenant_id}/projects/{project_id}/delete", projects_pages.ask_deletion, Scope.PROJECTS_DELETE),
+    Route("POST", "/t/{tenant_id}/projects/{project_id}/delete", projects_pages.delete, Scope.PROJECTS_DELETE),
+    Route("POST", "/t/{tenant_id}/projects/{project_id}/take-back", projects_pages.take_back, Scope.PROJECTS_DELETE),
+    Route("GET", "/t/{tenant_id}/projects/{project_id}/receipt", projects_pages.receipt, Scope.PROJECTS_READ),
+    Route("GET", "/t/{tenant_id}/settings", settings_pages.show, Scope.SETTINGS_WRITE),
+    Route("POST", "/t/{tenant_id}/settings", settings_pages.save, Scope.SETTINGS_WRITE),
+    Route("POST", "/t/{tenant_id}/settings/secrets", settings_pages.set_secret, Scope.SETTINGS_WRITE),
+    Route("GET", "/t/{tenant_id}/settings/secrets/remove", settings_pages.ask_removal, Scope.SETTINGS_WRITE),
+    Route("POST", "/t/{tenant_id}/settings/secrets/remove", settings_pages.remove_secret, Scope.SETTINGS_WRITE),
 )
 """The web admin, `/t/{tenant_id}/…`."""
 
