@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,14 @@ def main() -> None:
         print(json.dumps({"bench": "calls", "rows": rows}))
 
 
-def measure(calls: int, seconds: float, barge_every: int) -> dict[str, Any]:
-    """One row: so many calls at once, a window of so many seconds."""
+def measure(
+    calls: int,
+    seconds: float,
+    barge_every: int,
+    *,
+    beside: Callable[[Server], AbstractContextManager[object]] = nullcontext,
+) -> dict[str, Any]:
+    """One row: so many calls at once, a window of so many seconds, in which `beside` goes on."""
     with scratch() as folder:
         model_port = free_port()
         model, caller = compiled("model", folder), compiled("caller", folder)
@@ -85,7 +93,8 @@ def measure(calls: int, seconds: float, barge_every: int) -> dict[str, Any]:
             ) as running,
         ):
             prepare_number(running, folder)
-            return _place(calls, seconds, folder=folder, caller=caller, model=model_process, running=running)
+            with beside(running):
+                return _place(calls, seconds, folder=folder, caller=caller, model=model_process, running=running)
 
 
 def _measure_peer(calls: int, seconds: float) -> dict[str, Any]:
