@@ -17,6 +17,7 @@ from store.audit.log import entries
 from store.journals import SessionEvent
 from store.keys import KeyShreddedError
 from store.recordings import SAMPLES_PER_SECOND
+from store.scope import TenantStore
 from store.transfers import transfers_of
 from store.visibility import visibility_of
 
@@ -163,97 +164,34 @@ async def get_transcript(ask: Ask, session_id: UUID) -> Transcript:
     """Read what was said in a call, as far as its project lets you."""
     async with ask.store() as store:
         await check_call(ask, store, session_id, Scope.TRANSCRIPTS_READ)
-        try:
-            turns = await sessions.turns_of(store, session_id, reader=ask.reader)
-            messages = await sessions.messages_of(store, session_id, reader=ask.reader)
-        except KeyShreddedError:
-            raise erased_error() from None
-        visibility = await visibility_of(store, session_id, ask.reader)
-    return Transcript(
-        visibility=visibility,
-        turns=tuple(
-            SpokenTurn(
-                role=turn.role, text=turn.text, from_ms=turn.from_ms, to_ms=turn.to_ms, interrupted=turn.interrupted
-            )
-            for turn in turns
-        ),
-        messages=tuple(
-            LeftMessage(text=one.text, from_ms=_as_ms(one.from_sample), to_ms=_as_ms(one.to_sample)) for one in messages
-        ),
-    )
+        return await transcript_of(ask, store, session_id)
 
 
 async def get_consent(ask: Ask, session_id: UUID) -> ConsentLedger:
     """Show how the caller was told and asked, and what followed from it."""
     async with ask.store() as store:
         await check_call(ask, store, session_id, Scope.SESSIONS_READ)
-        steps = await sessions.consent_of(store, session_id)
-    return ConsentLedger(
-        items=tuple(
-            ConsentStep(
-                at_ms=step.at_ms,
-                kind=step.kind,
-                verdict=step.verdict,
-                method=step.method,
-                wording_sha256=step.wording_sha256,
-                language=step.language,
-                from_sample=step.from_sample,
-                to_sample=step.to_sample,
-            )
-            for step in steps
-        )
-    )
+        return await consent_of(store, session_id)
 
 
 async def get_timeline(ask: Ask, session_id: UUID) -> CallTimeline:
     """Show everything that happened in a call: states, tools, keys, the model, SIP messages."""
     async with ask.store() as store:
         await check_call(ask, store, session_id, Scope.SESSIONS_READ)
-        events = await sessions.events_of(store, session_id, reader=ask.reader)
-    return CallTimeline(
-        items=tuple(
-            CallEvent(at_ms=event.at_ms, kind=event.kind, facts=dict(event.facts), personal=dict(event.personal))
-            for event in events
-        )
-    )
+        return await timeline_of(ask, store, session_id)
 
 
 async def get_metrics(ask: Ask, session_id: UUID) -> SessionMetrics:
     """Show what was measured and counted in a call: waits, the line, usage, and what went to other places."""
     async with ask.store() as store:
         await check_call(ask, store, session_id, Scope.SESSIONS_READ)
-        events = await sessions.facts_of(store, session_id, ("latency_measured", "line_measured"))
-        used = await usage.of_session(store, session_id)
-        transfers = await transfers_of(store, session_id)
-    return SessionMetrics(
-        waits=tuple(
-            MeasuredWait(what=str(event.facts["what"]), took_ms=_number(event.facts["took_ms"]), at_ms=event.at_ms)
-            for event in events
-            if event.kind == "latency_measured"
-        ),
-        line=_line(events),
-        usage=used,
-        sent_away=tuple(
-            SentAway(
-                host=one.host,
-                whose=one.whose,
-                purpose=one.purpose,
-                data=one.data,
-                countries=one.countries,
-                in_eu=one.in_eu,
-                transfer=one.transfer,
-                sent_bytes=one.sent_bytes,
-                received_bytes=one.received_bytes,
-            )
-            for one in transfers
-        ),
-    )
+        return await metrics_of(store, session_id)
 
 
 async def list_readings(ask: Ask, session_id: UUID) -> ReadingPage:
     """Show who heard, read or took away something of a call, as the audit log knows it."""
     async with ask.store() as store:
-        await check_call(ask, store, session_id, Scope.SESSIONS_READ)
+        await check_call(ask, store, session_id, Scope.AUDIT_READ)
         found = await entries(store, about=str(session_id), limit=_MOST_READINGS)
     readings = [entry for entry in found if entry.tag in _READINGS]
     actors = await shown_actors(ask, (entry.actor for entry in readings))
@@ -261,6 +199,54 @@ async def list_readings(ask: Ask, session_id: UUID) -> ReadingPage:
         items=tuple(
             Reading(at=entry.at, by=actors[entry.actor], tag=entry.tag, index=entry.index) for entry in readings
         )
+    )
+
+
+# The same for a page that shows several of them in one transaction, once it has checked that it may.
+
+
+async def transcript_of(ask: Ask, store: TenantStore, session_id: UUID) -> Transcript:
+    """What was said, as far as whoever asks sees it. Raises `ProblemError` 410 where nobody can read it any more."""
+    try:
+        turns = await sessions.turns_of(store, session_id, reader=ask.reader)
+        messages = await sessions.messages_of(store, session_id, reader=ask.reader)
+    except KeyShreddedError:
+        raise erased_error() from None
+    return Transcript(
+        visibility=await visibility_of(store, session_id, ask.reader),
+        turns=tuple(msgspec.convert(turn, SpokenTurn, from_attributes=True) for turn in turns),
+        messages=tuple(
+            LeftMessage(text=one.text, from_ms=_as_ms(one.from_sample), to_ms=_as_ms(one.to_sample)) for one in messages
+        ),
+    )
+
+
+async def consent_of(store: TenantStore, session_id: UUID) -> ConsentLedger:
+    """How the caller was told and asked."""
+    steps = await sessions.consent_of(store, session_id)
+    return ConsentLedger(items=tuple(msgspec.convert(step, ConsentStep, from_attributes=True) for step in steps))
+
+
+async def timeline_of(ask: Ask, store: TenantStore, session_id: UUID) -> CallTimeline:
+    """Everything that happened; what may be personal as far as whoever asks sees it."""
+    events = await sessions.events_of(store, session_id, reader=ask.reader)
+    return CallTimeline(items=tuple(msgspec.convert(event, CallEvent, from_attributes=True) for event in events))
+
+
+async def metrics_of(store: TenantStore, session_id: UUID) -> SessionMetrics:
+    """What was measured and counted."""
+    events = await sessions.facts_of(store, session_id, ("latency_measured", "line_measured"))
+    return SessionMetrics(
+        waits=tuple(
+            MeasuredWait(what=str(event.facts["what"]), took_ms=_number(event.facts["took_ms"]), at_ms=event.at_ms)
+            for event in events
+            if event.kind == "latency_measured"
+        ),
+        line=_line(events),
+        usage=await usage.of_session(store, session_id),
+        sent_away=tuple(
+            msgspec.convert(one, SentAway, from_attributes=True) for one in await transfers_of(store, session_id)
+        ),
     )
 
 

@@ -2,23 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
-from uuid import UUID
 
 from aiohttp import web
 
 from admin.api import session_content
-from admin.api.session_content import CallEvent, MeasuredWait, ReadingPage, Transcript
-from admin.api.sessions import get_session
+from admin.api.session_content import CallEvent, MeasuredWait, Transcript
+from admin.api.sessions import Session, get_session
 from admin.ask import Ask
 from admin.pages.names import names_for
 from admin.pages.queries import id_in
 from admin.pages.render import page
-from admin.problems import ProblemError
 from policies.access import Scope
 from store import recordings
 from store.recordings import SAMPLES_PER_SECOND
+from store.scope import TenantStore
+from store.visibility import visibility_of
 
 _WAITS: Final = {
     "plan_granted": "Decided how to answer",
@@ -45,11 +44,14 @@ async def show(ask: Ask) -> web.Response:
     """The page."""
     session_id = id_in(ask.request, "session_id")
     call = await get_session(ask, session_id)
-    timeline = await session_content.get_timeline(ask, session_id)
-    metrics = await session_content.get_metrics(ask, session_id)
-    async with ask.store() as store:
-        sound = await recordings.find(store, session_id)
     hears = ask.may(Scope.RECORDINGS_READ, call.project_id)
+    async with ask.store() as store:
+        transcript = await _transcript(ask, store, call)
+        consent = await session_content.consent_of(store, session_id)
+        timeline = await session_content.timeline_of(ask, store, session_id)
+        metrics = await session_content.metrics_of(store, session_id)
+        sound = await recordings.find(store, session_id)
+        hears &= await visibility_of(store, session_id, ask.listener) == "all"
     address = f"/api/v1/sessions/{session_id}/recording"
     tenant = f"tenant_id={ask.tenant_id}"
     return page(
@@ -57,9 +59,9 @@ async def show(ask: Ask) -> web.Response:
         "call.html",
         call=call,
         names=await names_for(ask),
-        transcript=await _transcript(ask, session_id, call.project_id),
-        consent=(await session_content.get_consent(ask, session_id)).items,
-        readings=await _readings(ask, session_id),
+        transcript=transcript,
+        consent=consent.items,
+        readings=await session_content.list_readings(ask, session_id) if ask.may(Scope.AUDIT_READ) else None,
         metrics=metrics,
         setting_up=_one_after_another([one for one in metrics.waits if one.what in _SETTING_UP]),
         replies=_side_by_side([one for one in metrics.waits if one.what not in _SETTING_UP]),
@@ -83,20 +85,11 @@ def told(event: CallEvent) -> str:
     return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in said.items() if value not in (None, ""))
 
 
-async def _transcript(ask: Ask, session_id: UUID, project_id: UUID) -> Transcript | None:
+async def _transcript(ask: Ask, store: TenantStore, call: Session) -> Transcript | None:
     """What was said, as far as whoever asks may read it; None where they may not, or nobody can any more."""
-    if not ask.may(Scope.TRANSCRIPTS_READ, project_id):
+    if not call.readable or not ask.may(Scope.TRANSCRIPTS_READ, call.project_id):
         return None
-    try:
-        return await session_content.get_transcript(ask, session_id)
-    except ProblemError as error:
-        if error.status is HTTPStatus.GONE:
-            return None
-        raise
-
-
-async def _readings(ask: Ask, session_id: UUID) -> ReadingPage | None:
-    return await session_content.list_readings(ask, session_id) if ask.may(Scope.AUDIT_READ) else None
+    return await session_content.transcript_of(ask, store, call.id)
 
 
 def _one_after_another(waits: Sequence[MeasuredWait]) -> Sequence[Bar]:
