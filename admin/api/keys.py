@@ -18,6 +18,10 @@ from policies.audit_tags import Actor
 from policies.verdict import Deny
 from store import api_keys
 from store.api_keys import ApiKey, KeyRefusedError, NewKey, NoKeyError
+from store.house import open_house
+from store.outbox import queue_mail
+from store.people import accounts
+from store.people.memberships import owners_of
 
 LONGEST_OVERLAP_HOURS = 168
 
@@ -164,14 +168,36 @@ async def rotate_key(ask: Ask, key_id: UUID, body: RotateApiKey) -> ApiKeyMade:
 
 
 async def report_leak(request: web.Request, body: LeakedKey) -> None:
-    """Report a key that was found where it must not be: whoever holds it revokes it. Answers the same if it is none."""
+    """Report a key that was found where it must not be: whoever holds it revokes it. Answers the same if it is none.
+
+    The owners of its tenant are told by mail.
+    """
     services = request.app[SERVICES]
     async with services.database.platform() as platform:
         found = await api_keys.whose_key(platform, body.key)
     if found is None:
         return
     async with services.database.tenant(found.tenant_id) as store:
-        await api_keys.revoke_key(store, found.id, actor=Actor("key", str(found.id)), leaked=True)
+        owners = await owners_of(store)
+    async with open_house(services.database) as house:
+        addresses = (await accounts.emails_of(house, owners)).values()
+    async with services.database.tenant(found.tenant_id) as store:
+        before = await api_keys.find_key(store, found.id)
+        if before is None or before.revoked_at is not None:
+            return
+        key = await api_keys.revoke_key(store, found.id, actor=Actor("key", str(found.id)), leaked=True)
+        for address in addresses:
+            await queue_mail(
+                store, to=address, subject="An API key was revoked", body=_leak_letter(key), kind="key_leak"
+            )
+
+
+def _leak_letter(key: ApiKey) -> str:
+    return (
+        f"Somebody found your API key {PREFIX}…{key.last_four} where it must not be, and reported it. It was revoked at"
+        " once: whatever uses it has stopped working.\n\nMake a new key under API keys, find out where the old one got"
+        " out, and look in the audit log for what was done with it."
+    )
 
 
 async def _made(ask: Ask, made: NewKey) -> ApiKeyMade:

@@ -121,6 +121,15 @@ async def all_memberships(store: TenantStore) -> tuple[Membership, ...]:
     return tuple(_membership(row) for row in rows)
 
 
+async def owners_of(store: TenantStore) -> Sequence[UUID]:
+    """Who owns all of the tenant."""
+    return await store.all(
+        select(MembershipTable.user_id)
+        .where(MembershipTable.role == "owner", col(MembershipTable.project_id).is_(None))
+        .order_by(col(MembershipTable.id))
+    )
+
+
 async def memberships_of(store: TenantStore, user_id: UUID) -> tuple[Membership, ...]:
     """The person's roles here, oldest first."""
     statement = select(MembershipTable).where(MembershipTable.user_id == user_id).order_by(col(MembershipTable.id))
@@ -221,10 +230,7 @@ async def _take(
 async def _keep_an_owner(store: TenantStore, *, without: Sequence[Membership]) -> None:
     if not any(one.role == "owner" and one.project_id is None for one in without):
         return
-    owners = await store.all(
-        select(MembershipTable).where(MembershipTable.role == "owner", col(MembershipTable.project_id).is_(None))
-    )
-    if {row.id for row in owners} <= {one.id for one in without}:
+    if set(await owners_of(store)) <= {one.user_id for one in without}:
         raise LastOwnerError
 
 

@@ -18,7 +18,9 @@ from policies.audit_tags import Tag
 from store.api_keys import find_key, list_keys
 from store.audit.log import entries
 from store.engine import Database
+from store.outbox import find_mail
 from store.tables.api import ApiKeyTable
+from store.tables.registers import MailTable
 from tests.admin.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -255,6 +257,11 @@ async def test_whoever_finds_a_key_revokes_it(world: World) -> None:
             one for one in await entries(store, tag=Tag.KEY_REVOKED, limit=200) if one.objects["api_key"] == str(key_id)
         ]
     assert (entry.facts, entry.actor.kind, entry.actor.id) == ({"leaked": True}, "key", str(key_id))
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        written = [await find_mail(store, one) for one in await store.all(select(MailTable.id))]
+    (mail,) = [one for one in written if one is not None and one.kind == "key_leak" and key[-4:] in one.body]
+    assert mail.to == "olga@bakery.example"
+    assert key not in mail.body
 
 
 async def test_what_is_done_to_keys_is_logged(world: World) -> None:

@@ -3,6 +3,7 @@
 import re
 import zlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -28,6 +29,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SOON = NOW + timedelta(days=30)
 TENANT, PROJECT, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 READS = frozenset({Scope.SESSIONS_READ})
+README = Path(__file__).parents[2] / "README.md"
 bodies = st.text(ALPHABET, min_size=30, max_size=30)
 
 
@@ -41,6 +43,11 @@ def test_a_key_is_found_and_proven_without_the_server(body: str) -> None:
     for character in key[-6:]:
         value = value * 62 + ALPHABET.index(character)
     assert value == zlib.crc32(key[9:-6].encode())
+
+
+def test_the_pattern_is_published() -> None:
+    """Word for word as it stands here."""
+    assert f"\n{PATTERN}\n" in README.read_text(encoding="utf-8")
 
 
 @given(bodies, st.integers(0, 44), st.sampled_from(ALPHABET))
