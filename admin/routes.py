@@ -140,6 +140,7 @@ PAGES: Final[Sequence[Route]] = (
     Route("GET", "/t/{tenant_id}/erasures/{erasure_id}/progress", erasures_pages.progress, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/erasures/{erasure_id}/receipt", erasures_pages.receipt, Scope.SESSIONS_READ),
     Route("GET", "/t/{tenant_id}/people", people_pages.people, Scope.MEMBERS_READ),
+    Route("GET", "/t/{tenant_id}/people.csv", people_pages.as_csv, Scope.MEMBERS_READ),
     Route("POST", "/t/{tenant_id}/people/invitations", people_pages.invite, Scope.MEMBERS_WRITE),
     Route(
         "POST",
@@ -166,6 +167,7 @@ PAGES: Final[Sequence[Route]] = (
     Route("GET", "/t/{tenant_id}/leave", people_pages.ask_leaving, Scope.PROJECTS_READ),
     Route("POST", "/t/{tenant_id}/leave", people_pages.leave, Scope.PROJECTS_READ),
     Route("GET", "/t/{tenant_id}/keys", keys_pages.keys, Scope.KEYS_READ),
+    Route("GET", "/t/{tenant_id}/keys.csv", keys_pages.as_csv, Scope.KEYS_READ),
     Route("POST", "/t/{tenant_id}/keys", keys_pages.make_key, Scope.KEYS_WRITE),
     Route("GET", "/t/{tenant_id}/keys/new", keys_pages.new_key, Scope.KEYS_WRITE),
     Route("GET", "/t/{tenant_id}/keys/{key_id}/revoke", keys_pages.ask_revocation, Scope.KEYS_WRITE),

@@ -1,6 +1,6 @@
 """API keys: made with scopes in plain words, shown once, rotated, revoked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -11,10 +11,11 @@ from aiohttp import web
 from admin.api import keys as api
 from admin.api.keys import ApiKeyListQuery, ApiKeyMade, NewApiKey, RotateApiKey
 from admin.ask import Ask
+from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed, chosen
 from admin.pages.names import names_for
-from admin.pages.queries import filled, id_in
+from admin.pages.queries import filled, id_in, query_of, with_query
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, ProblemError, RefusedError
 from policies.access import NEEDS_SECOND_FACTOR, OF_THE_TENANT, Scope
@@ -70,6 +71,11 @@ LIVES: Final[Sequence[tuple[str, str]]] = (
 )
 
 
+_HEAD: Final = (
+    "name", "key", "scopes", "project", "networks", "made", "by", "ends", "last used", "revoked",
+)  # fmt: skip  # a line of the file
+
+
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the checklist."""
 
@@ -98,16 +104,47 @@ class RotationForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keys(ask: Ask) -> web.Response:
-    """Every key, those that are over at the end."""
-    found = await api.list_keys(ask, ApiKeyListQuery(limit=200))
+    """Every key, newest first."""
+    found = await api.list_keys(ask, query_of(ask.request, ApiKeyListQuery))
     return page(
         ask,
         "keys.html",
-        keys=sorted(found.items, key=lambda key: key.is_over),
+        keys=found.items,
+        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
+        first_url=f"/t/{ask.tenant_id}/keys" if "cursor" in ask.request.query else "",
+        csv_url=f"/t/{ask.tenant_id}/keys.csv",
         names=await names_for(ask),
         words=WORDS,
         may_change=ask.may(Scope.KEYS_WRITE),
     )
+
+
+async def as_csv(ask: Ask) -> web.StreamResponse:
+    """The same as a file."""
+    names = await names_for(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        cursor = None
+        while True:
+            found = await api.list_keys(ask, ApiKeyListQuery(cursor=cursor, limit=200))
+            for key in found.items:
+                yield (
+                    key.name,
+                    f"{key.prefix}…{key.last_four}",
+                    " ".join(key.scopes),
+                    "all" if key.project_id is None else names.project(key.project_id),
+                    " ".join(key.networks),
+                    key.made_at,
+                    str(key.made_by),
+                    key.expires_at,
+                    key.last_used_at,
+                    key.revoked_at,
+                )
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    return await send_csv(ask.request, "api-keys", _HEAD, rows())
 
 
 async def new_key(ask: Ask) -> web.Response:

@@ -1,6 +1,6 @@
 """People: who may do what here, who is invited, and how somebody goes."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,10 +12,11 @@ from admin.api import members as api
 from admin.api.invitations import InvitationListQuery, NewInvitation, PendingInvitation
 from admin.api.members import Member, MemberListQuery, RoleWanted
 from admin.ask import Ask
+from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed
 from admin.pages.names import Names, names_for
-from admin.pages.queries import filled, id_in
+from admin.pages.queries import filled, id_in, query_of, with_query
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, ConflictError, ProblemError
 from policies.access import Scope
@@ -44,6 +45,27 @@ class People(msgspec.Struct, frozen=True, kw_only=True):
 async def people(ask: Ask) -> web.Response:
     """Everybody, and who is invited."""
     return await _page(ask)
+
+
+async def as_csv(ask: Ask) -> web.StreamResponse:
+    """The same as a file, a role a line."""
+    names = await names_for(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        cursor = None
+        while True:
+            found = await api.list_members(ask, MemberListQuery(cursor=cursor, limit=_MOST))
+            for one in found.items:
+                for role in one.roles:
+                    where = "everything" if role.project_id is None else names.project(role.project_id)
+                    yield one.email, role.role, where, role.granted_at, one.has_second_factor, one.last_seen_at
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    return await send_csv(
+        ask.request, "people", ("person", "role", "on", "since", "second factor", "last here"), rows()
+    )
 
 
 async def invite(ask: Ask) -> web.Response:
@@ -132,7 +154,7 @@ def _home(ask: Ask) -> str:
 
 
 async def _page(ask: Ask, error: ProblemError | None = None, form: object = None) -> web.Response:
-    found = await api.list_members(ask, MemberListQuery(limit=_MOST))
+    found = await api.list_members(ask, query_of(ask.request, MemberListQuery))
     invited = await invitations_api.list_invitations(ask, InvitationListQuery(limit=_MOST))
     shown = People(members=found.items, invitations=invited.items, names=await names_for(ask))
     return page(
@@ -140,6 +162,9 @@ async def _page(ask: Ask, error: ProblemError | None = None, form: object = None
         "people.html",
         status=200 if error is None else error.status.value,
         people=shown,
+        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
+        first_url=_home(ask) if "cursor" in ask.request.query else "",
+        csv_url=f"{_home(ask)}.csv",
         roles=ROLES,
         where=_where(shown.names),
         now=ask.now,

@@ -339,6 +339,9 @@ async def test_a_key_is_revoked_and_rotated_from_the_page(world: World) -> None:
     assert done.status == 303
     assert await tried(world, key) == 401
     assert (await world.client.get(f"{world.tenant}/keys", headers=world.browser("ada"))).status == 403
+    text = await (await world.client.get(f"{world.tenant}/keys.csv", headers=browser)).text()
+    assert f"ait_live_…{key[-4:]}" in text
+    assert key not in text
 
 
 async def test_no_key_is_kept_in_the_clear(world: World) -> None:

@@ -414,6 +414,13 @@ async def test_the_page_of_people(world: World) -> None:
     assert "that is no mail address" in await answer.text()
 
 
+async def test_people_as_a_file(world: World) -> None:
+    """A role a line."""
+    text = await (await world.client.get(f"{world.tenant}/people.csv", headers=world.browser("olga"))).text()
+    assert text.splitlines()[0].endswith("person,role,on,since,second factor,last here")
+    assert any(line.startswith("vera@bakery.example,viewer,Bakery,") for line in text.splitlines())
+
+
 async def test_somebody_is_removed_by_typing_their_address(world: World) -> None:
     """Anything else that is typed removes nobody."""
     person, browser = await newcomer(world, "viewer"), world.browser("olga")
