@@ -1,0 +1,162 @@
+"""A browser in front of a whole server, and what people do in it."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyotp
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.scripts.conftest import Server, until
+
+CHROMIUM = "/usr/bin/chromium"
+OWNER = "olga@harbour.example"
+ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
+
+@contextmanager
+def chromium(*more: str) -> Iterator[Browser]:
+    """Debian's browser, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Authenticator:
+    """An app that shows codes; none is given twice, as the server takes none twice."""
+
+    secret: str
+    used: set[str] = field(default_factory=set)
+
+    def code(self) -> str:
+        """The one of now, or the next one once this was used."""
+        app = pyotp.TOTP(self.secret)
+        while (code := app.now()) in self.used:
+            time.sleep(0.5)
+        self.used.add(code)
+        return code
+
+
+def new_page(browser: Browser, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+    """A window of its own, with nobody signed in; a script that fails in it fails the test."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        permissions=["microphone"],
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    return page
+
+
+def first_owner(server: Server, page: Page) -> Authenticator:
+    """Open the link that the server has printed, become the owner, and set up an authenticator app."""
+    until(lambda: "Owner  " in server.text())
+    found = re.search(r"Owner  (http\S+)", server.text())
+    assert found is not None
+    page.goto(found[1])
+    page.get_by_label("Your mail address").fill(OWNER)
+    page.get_by_role("button", name="Become the owner").click()
+    return set_up_app(page)
+
+
+def set_up_app(page: Page) -> Authenticator:
+    """From the page that asks for a second factor to where one wanted to go."""
+    page.get_by_role("button", name="Set up an app").click()
+    page.get_by_text("Type it instead").click()
+    app = Authenticator(page.locator("code").first.inner_text().replace(" ", ""))
+    page.get_by_label("Code of the app").fill(app.code())
+    page.get_by_role("button", name="Use this app").click()
+    page.get_by_role("link", name="I have kept them").click()
+    return app
+
+
+def mailed(server: Server, what: str, *, after: int = 0) -> re.Match[str]:
+    """What matches in the mails that the server has shown, for want of a mail server, behind this point of its log."""
+    matches: list[re.Match[str]] = []
+
+    def there() -> bool:
+        matches[:] = list(re.finditer(what, server.text()[after:]))
+        return bool(matches)
+
+    until(there, 30)
+    return matches[-1]
+
+
+def confirm(page: Page, app: Authenticator) -> None:
+    """Show the second factor where it is asked for."""
+    expect(page.get_by_role("heading", name="Confirm it is you")).to_be_visible()
+    page.get_by_label(re.compile("Code of your authenticator app")).fill(app.code())
+    page.get_by_role("button", name="Confirm").click()
+
+
+def ring(server: Server, *said: str, caller: str = "+442079460123", keys: str = "1") -> str:
+    """A real call by telephone to the demo, from its beginning to its end; what the telephone has shown."""
+    words = [word for sentence in said for word in ("--say", sentence)]
+    done = server.cli("call", sip_uri(server), "--key", keys, "--caller", caller, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ringing(server: Server, *said: str, caller: str = "+442079460124") -> "subprocess.Popen[str]":
+    """The same, while it goes on."""
+    words = [word for sentence in said for word in ("--say", sentence)]
+    command = [sys.executable, "-P", "-c", "from scripts.cli import main; main()", "call", sip_uri(server)]
+    return subprocess.Popen(
+        [*command, "--key", "1", "--caller", caller, *words],
+        cwd=Path(__file__).resolve().parents[2],
+        env=dict(server.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def sip_uri(server: Server) -> str:
+    """Where the demo is reached."""
+    host, port = server.sip
+    return f"sip:demo@{host}:{port}"
+
+
+def pages_of(page: Page, base: str, home: str) -> Mapping[str, str]:
+    """Every page that can be reached by links from the menu, one of each kind, by its path with ids as `*`."""
+    found: dict[str, str] = {}
+    waiting = [f"{home}/", "/account/security", "/api"]
+    while waiting:
+        path = waiting.pop(0)
+        kind = kind_of(path)
+        if kind in found:
+            continue
+        answer = page.goto(f"{base}{path}")
+        if answer is None or "text/html" not in answer.headers.get("content-type", ""):
+            continue
+        found[kind] = path
+        links = page.eval_on_selector_all("a[href^='/']", "all => all.map(one => one.getAttribute('href'))")
+        waiting += [link.partition("#")[0] for link in links if is_page(link, home)]
+    return found
+
+
+def is_page(link: str, home: str) -> bool:
+    """Whether it is a page of this tenant, or of one's own account, and no file."""
+    path = link.partition("?")[0].partition("#")[0]
+    if path.endswith((".csv", "/receipt")) or "/recording" in path:
+        return False
+    return path.startswith((home, "/account"))
+
+
+def kind_of(path: str) -> str:
+    """A path without ids and without its query."""
+    plain = path.partition("?")[0].partition("#")[0]
+    plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "*", plain)
+    return re.sub(r"/versions/\d+", "/versions/*", plain)

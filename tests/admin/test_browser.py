@@ -1,0 +1,226 @@
+"""What people do in Chromium, on a whole server with real calls. One test goes on where another ends."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.admin.chromium import (
+    CHROMIUM,
+    OWNER,
+    Authenticator,
+    chromium,
+    confirm,
+    first_owner,
+    mailed,
+    new_page,
+    pages_of,
+    ring,
+    ringing,
+)
+from tests.scripts.conftest import Server, served, until
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="NOT TESTED: apt-get install chromium libatomic1"),
+]
+CALLER = "+442079460123"
+WORDING = "Welcome to Harbour Dental, where a purple computer that is an artificial intelligence answers."
+
+
+@dataclass
+class House:
+    """A server with an owner who is signed in."""
+
+    server: Server
+    browser: Browser
+    page: Page
+    app: Authenticator
+    home: str
+    """The path of the tenant's pages."""
+    failures: list[str]
+    """What scripts of the pages complained of."""
+
+    def go(self, path: str) -> None:
+        self.page.goto(f"{self.server.admin}{self.home}{path}")
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[House]:
+    """One server and one browser for all of it, with two calls of before."""
+    with served({}, "--drain-seconds", "2") as server, chromium() as browser:
+        page = new_page(browser)
+        failures: list[str] = []
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.on("console", lambda line: failures.append(line.text) if line.type == "error" else None)
+        app = first_owner(server, page)
+        page.wait_for_url(re.compile(r"/t/[0-9a-f-]+/$"))
+        home = page.url.removeprefix(server.admin).rstrip("/")
+        ring(server, "What are your opening hours?", "Goodbye.", caller=CALLER)
+        ring(server, "Goodbye.", caller="+442079460777")
+        yield House(server, browser, page, app, home, failures)
+
+
+def test_the_first_owner_sees_what_happens(house: House) -> None:
+    """Signed in by the printed link and with a second factor, the owner finds both calls, and what was said in one."""
+    house.go("/calls")
+    until(lambda: _rows(house) >= 2, 30)
+    house.page.get_by_label("Caller's number").fill("020 7946 0123")
+    house.page.get_by_role("button", name="Show").click()
+    expect(house.page.locator("tbody tr")).to_have_count(1)
+    house.page.locator("tbody a").first.click()
+    expect(house.page.get_by_text(re.compile("opening hours|8 to 17", re.IGNORECASE)).first).to_be_visible()
+
+
+def _rows(house: House) -> int:
+    house.page.reload()
+    return house.page.locator("tbody tr").count()
+
+
+def test_signing_in_by_code_and_by_link(house: House) -> None:
+    """A code that was mailed opens the browser that asked; the link opens it, too, and no other."""
+    for way in ("code", "link"):
+        after = len(house.server.text())
+        page, other = new_page(house.browser), new_page(house.browser)
+        page.goto(f"{house.server.admin}/sign-in?next=/account/confirm")
+        page.get_by_label("Your mail address").fill(OWNER)
+        page.get_by_role("button", name="Mail me a code").click()
+        expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+        if way == "code":
+            code = mailed(house.server, r"\b(\d{6})\b(?=[^0-9]*ten minutes|.*)", after=after)[1]
+            page.get_by_label("Six-digit code").fill(code)
+            page.get_by_role("button", name="Sign in").click()
+        else:
+            link = mailed(house.server, r"(http://127\.0\.0\.1:\d+/sign-in/link/[\w-]+)", after=after)[1]
+            other.goto(link)
+            expect(other.get_by_role("heading", name="This is another browser")).to_be_visible()
+            page.goto(link)
+            page.get_by_role("button", name="Sign in").click()
+        page.goto(f"{house.server.admin}/account/security")
+        expect(page.get_by_text(OWNER)).to_be_visible()
+        page.context.close()
+        other.context.close()
+
+
+def test_a_device_that_is_signed_out_is_cut_off(house: House) -> None:
+    """From My security another browser is signed out, and its next click leads to the sign-in."""
+    after = len(house.server.text())
+    stolen = new_page(house.browser)
+    stolen.goto(f"{house.server.admin}/sign-in")
+    stolen.get_by_label("Your mail address").fill(OWNER)
+    stolen.get_by_role("button", name="Mail me a code").click()
+    link = mailed(house.server, r"(http://127\.0\.0\.1:\d+/sign-in/link/[\w-]+)", after=after)[1]
+    stolen.goto(link)
+    stolen.get_by_role("button", name="Sign in").click()
+    stolen.goto(f"{house.server.admin}/account/security")
+    expect(stolen.get_by_text(OWNER)).to_be_visible()
+    house.page.goto(f"{house.server.admin}/account/security")
+    house.page.get_by_role("button", name="Sign out everywhere else").click()
+    if "confirm" in house.page.url:
+        confirm(house.page, house.app)
+        house.page.get_by_role("button", name="Sign out everywhere else").click()
+    expect(house.page.get_by_role("heading", name="My security")).to_be_visible()
+    stolen.reload()
+    expect(stolen.get_by_role("heading", name="Sign in")).to_be_visible()
+    stolen.context.close()
+
+
+def test_a_wording_that_is_published_is_heard_in_the_next_call(house: House) -> None:
+    """The disclosure in one's own words, saved and published in the browser, opens the next call."""
+    house.go("/scenarios")
+    house.page.get_by_role("link", name="Front desk").first.click()
+    house.page.get_by_label("First sentence, in your words").fill(WORDING)
+    house.page.get_by_role("button", name="Save and publish").click()
+    expect(house.page.get_by_text("Version 2 answers calls")).to_be_visible()
+    shown = ring(house.server, "Goodbye.", caller=CALLER)
+    assert "purple computer" in shown
+
+
+def test_a_live_call_is_watched_and_hung_up(house: House) -> None:
+    """What is said appears while it is spoken; the button ends the call at the caller's ear."""
+    house.go("/live")
+    telephone = ringing(house.server, *["What are your opening hours?"] * 8)
+    try:
+        card = house.page.locator(".live-card")
+        expect(card).to_have_count(1, timeout=20_000)
+        expect(card.get_by_text(re.compile("opening hours|8 to 17", re.IGNORECASE)).first).to_be_visible(timeout=40_000)
+        card.get_by_text("Hang up…").click()
+        began = time.monotonic()
+        card.get_by_role("button", name="End the call").click()
+        assert telephone.wait(20) in {0, 1}
+        assert time.monotonic() - began < 15
+    finally:
+        telephone.kill()
+    told = telephone.communicate()[0]
+    assert told
+
+
+def test_a_caller_is_erased_and_there_is_a_receipt(house: House, tmp_path: Path) -> None:
+    """A request is taken down, everything erased after a typed word, and the receipt is proven by the command line."""
+    house.go("/requests/new")
+    house.page.get_by_label("Telephone number").fill("+44 20 7946 0123")
+    house.page.get_by_label("What the caller wants").select_option("erasure")
+    house.page.get_by_role("button", name="Take it down").click()
+    if "confirm" in house.page.url:
+        confirm(house.page, house.app)
+    house.page.get_by_role("button", name=re.compile("Erase all calls")).click()
+    house.page.get_by_label(re.compile("Type", re.IGNORECASE)).fill("erase")
+    house.page.get_by_role("button", name="Erase for good").click()
+    if "confirm" in house.page.url:
+        confirm(house.page, house.app)
+    expect(house.page.get_by_role("heading", name="Receipt")).to_be_visible(timeout=60_000)
+    with house.page.expect_download() as download:
+        house.page.get_by_role("link", name="Download the receipt").click()
+    download.value.save_as(tmp_path / "receipt.json")
+    receipt = json.loads((tmp_path / "receipt.json").read_text(encoding="utf-8"))
+    assert receipt
+    proven = house.server.cli("receipts", "verify", str(tmp_path / "receipt.json"))
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+    house.go("/calls?caller=%2B442079460123")
+    expect(house.page.locator("tbody tr")).to_have_count(0)
+
+
+def test_the_log_is_exported_and_proven(house: House, tmp_path: Path) -> None:
+    """The file of the audit page is what `aitelier audit verify` takes, and it is sound."""
+    house.go("/audit")
+    with house.page.expect_download() as download:
+        house.page.get_by_role("button", name="Export with proof").click()
+    download.value.save_as(tmp_path / "audit.jsonl")
+    keys = tmp_path / "keys.txt"
+    keys.write_text("\n".join(house.page.locator("#proof .copy code").all_inner_texts()) + "\n", encoding="utf-8")
+    proven = house.server.cli("audit", "verify", str(tmp_path / "audit.jsonl"), "--key", str(keys))
+    assert proven.returncode == 0, proven.stdout + proven.stderr
+
+
+def test_nobody_is_kept_out_by_a_page(house: House) -> None:
+    """Axe finds no violation on any page that can be reached, in light, in dark and at 360 px; no script fails."""
+    house.failures.clear()
+    paths = pages_of(house.page, house.server.admin, house.home)
+    assert len(paths) > 20
+    axe, wrong = Axe(), []
+    for number, (kind, path) in enumerate(paths.items()):
+        house.page.emulate_media(color_scheme="dark" if number % 2 else "light")
+        house.page.goto(f"{house.server.admin}{path}")
+        for violation in axe.run(house.page).response["violations"]:
+            wrong += [f"{kind}: {violation['id']} {node['html'][:120]}" for node in violation["nodes"]]
+    assert wrong == []
+    assert house.failures == []
+
+
+def test_every_page_fits_a_telephone(house: House) -> None:
+    """At 360 px nothing is wider than the screen."""
+    house.page.set_viewport_size({"width": 360, "height": 740})
+    wide = []
+    for kind, path in pages_of(house.page, house.server.admin, house.home).items():
+        house.page.goto(f"{house.server.admin}{path}")
+        width = house.page.evaluate("document.documentElement.scrollWidth")
+        if width > 360:
+            wide.append(f"{kind}: {width}")
+    house.page.set_viewport_size({"width": 1280, "height": 900})
+    assert wide == []
