@@ -12,7 +12,7 @@ from store.scope import TenantStore
 from store.tables.calls import UsageEventTable
 
 _BY_MONTH: Final = """
-SELECT date_trunc('month', happened_at, 'UTC') AS month, project_id, kind, sum(quantity)
+SELECT date_trunc('month', happened_at, 'UTC') AS month, project_id, kind, sum(quantity), count(*)
 FROM usage_events
 WHERE tenant_id = :tenant_id AND happened_at >= :since AND happened_at < :until
   AND (CAST(:project_ids AS uuid[]) IS NULL OR project_id = ANY (CAST(:project_ids AS uuid[])))
@@ -53,6 +53,8 @@ class MonthOfUsage:
     """None for what is left of projects that were deleted."""
     kind: str
     quantity: int
+    calls: int
+    """In which it was used."""
 
 
 async def by_month(
@@ -63,8 +65,8 @@ async def by_month(
         _BY_MONTH, since=since, until=until, project_ids=None if project_ids is None else list(project_ids)
     )
     return tuple(
-        MonthOfUsage(month=at, project_id=project_id, kind=kind, quantity=int(quantity))
-        for at, project_id, kind, quantity in rows
+        MonthOfUsage(month=at, project_id=project_id, kind=kind, quantity=int(quantity), calls=calls)
+        for at, project_id, kind, quantity, calls in rows
     )
 
 

@@ -24,6 +24,8 @@ class MonthOfUsage(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """Such as `call_ms`: milliseconds that calls were up."""
     quantity: int
+    calls: int
+    """In which it was used."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +56,13 @@ async def get_usage(ask: Ask, query: UsageQuery) -> Usage:
         found = await usage.by_month(store, since=first, until=months_later(last, 1), project_ids=within)
     return Usage(
         items=tuple(
-            MonthOfUsage(month=f"{one.month:%Y-%m}", project_id=one.project_id, kind=one.kind, quantity=one.quantity)
+            MonthOfUsage(
+                month=f"{one.month:%Y-%m}",
+                project_id=one.project_id,
+                kind=one.kind,
+                quantity=one.quantity,
+                calls=one.calls,
+            )
             for one in found
         )
     )

@@ -9,14 +9,14 @@ from uuid import UUID
 from aiohttp import web
 
 from admin.api import usage as api
-from admin.api.usage import Usage, UsageQuery
+from admin.api.usage import MonthOfUsage, Usage, UsageQuery
 from admin.ask import Ask
 from admin.csv import send_csv
 from admin.pages.names import names_for
 from admin.pages.queries import query_of, with_query
 from admin.pages.render import page
 
-_HEAD: Final = ("Month", "Project", "Kind", "Quantity")
+_HEAD: Final = ("Month", "Project", "Kind", "Quantity", "Calls")
 _CALL_MS: Final = "call_ms"
 
 
@@ -28,6 +28,7 @@ class Line:
     project_id: UUID | None
     quantities: Mapping[str, int]
     """By kind."""
+    calls: int
 
     @property
     def minutes(self) -> float:
@@ -46,6 +47,7 @@ async def show(ask: Ask) -> web.Response:
         lines=lines,
         kinds=sorted({one.kind for one in found.items} - {_CALL_MS}),
         minutes=sum(line.minutes for line in lines),
+        calls=sum(line.calls for line in lines),
         query=query,
         names=await names_for(ask),
         csv_url=with_query(ask.request).replace("/usage", "/usage.csv", 1),
@@ -60,13 +62,16 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
     async def rows() -> AsyncIterator[Sequence[object]]:
         for one in found.items:
             project = "deleted" if one.project_id is None else names.project(one.project_id)
-            yield (one.month, project, one.kind, one.quantity)
+            yield (one.month, project, one.kind, one.quantity, one.calls)
 
     return await send_csv(ask.request, "usage", _HEAD, rows())
 
 
 def _lines(found: Usage) -> Sequence[Line]:
-    by_line: defaultdict[tuple[str, UUID | None], dict[str, int]] = defaultdict(dict)
+    by_line: defaultdict[tuple[str, UUID | None], list[MonthOfUsage]] = defaultdict(list)
     for one in found.items:
-        by_line[one.month, one.project_id][one.kind] = one.quantity
-    return [Line(month, project_id, quantities) for (month, project_id), quantities in by_line.items()]
+        by_line[one.month, one.project_id].append(one)
+    return [
+        Line(month, project_id, {one.kind: one.quantity for one in some}, max(one.calls for one in some))
+        for (month, project_id), some in by_line.items()
+    ]
