@@ -1,5 +1,6 @@
 """An example of what a JSON schema describes, the same each time."""
 
+import re
 from typing import Any, Final
 
 _WORDS: Final = {
@@ -18,8 +19,9 @@ _NAMED: Final = {
     "name": "Bakery Sunshine",
     "business_name": "Bakery Sunshine",
     "email": "anna@example.org",
-    "next_cursor": None,
 }
+_PATTERNED: Final = ("text", "de", "tel:+493012345678", "+493012345678", "192.0.2.0/24", "2026-11", "1", "AA")
+"""Of these the first is taken that a pattern allows."""
 _DEEPEST: Final = 6
 
 
@@ -87,6 +89,8 @@ def _text(schema: dict[str, Any], name: str) -> str:
         return default
     if schema.get("format") in _WORDS:
         return _WORDS[schema["format"]]
-    named = _NAMED.get(name)
-    text = named if isinstance(named, str) and "pattern" not in schema else "text"
+    pattern = schema.get("pattern")
+    if pattern is not None:
+        return next((text for text in _PATTERNED if re.search(pattern, text)), "text")
+    text = _NAMED.get(name, "text")
     return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", len(text))]
