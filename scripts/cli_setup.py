@@ -21,7 +21,8 @@ from scripts.operators import ask
 from scripts.settings import read_settings
 from store import numbers, projects, scenarios, trunks
 from store.numbers import Number
-from store.scenarios import PublishedScenario, Scenario, ScenarioFileError, read_scenario
+from store.scenario_text import ScenarioFileError, read_scenario
+from store.scenarios import PublishedScenario, Scenario
 from store.scope import TenantStore
 from store.trunks import Trunk
 from voice.waist.messages import ClipsWanted, DeskAwayError, Done

@@ -15,7 +15,7 @@ from store.scope import TenantStore
 from store.tables.setup import ScenarioDraftTable, ScenarioTable
 
 
-class NoDraftError(LookupError):
+class NoDraftError(Exception):
     """Nothing is being written."""
 
 
@@ -41,7 +41,7 @@ async def save(
     """Keep this as the scenario's draft. Calls are answered as before.
 
     Raises:
-        LookupError: This tenant has no such scenario.
+        NoScenarioError: This tenant has no such scenario.
         ScenarioChangedError: The scenario is at another revision than the writer has read.
     """
     await scenarios.lock(store, scenario_id, revision)
@@ -83,7 +83,7 @@ async def publish(store: TenantStore, scenario_id: UUID, *, revision: int | None
     """Let the draft answer from the next call on; its version.
 
     Raises:
-        LookupError: This tenant has no such scenario.
+        NoScenarioError: This tenant has no such scenario.
         NoDraftError: Nothing is drafted.
         ScenarioChangedError: The scenario is at another revision than was read.
     """
@@ -99,7 +99,7 @@ async def discard(store: TenantStore, scenario_id: UUID, *, revision: int | None
     """Throw the draft away.
 
     Raises:
-        LookupError: This tenant has no such scenario.
+        NoScenarioError: This tenant has no such scenario.
         NoDraftError: Nothing is drafted.
         ScenarioChangedError: The scenario is at another revision than was read.
     """

@@ -12,16 +12,17 @@ from uuid_utils.compat import uuid7
 from policies.audit_tags import Actor, Tag
 from store.audit.log import record
 from store.engine import Platform
+from store.scenarios import NoScenarioError
 from store.scope import TenantStore
 from store.tables.setup import NumberTable, ScenarioTable
 
 
+class NoNumberError(LookupError):
+    """This tenant has no such number."""
+
+
 class NumberTakenError(Exception):
     """The number rings somewhere on this server already."""
-
-
-class NoScenarioError(LookupError):
-    """The project has no such scenario."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +129,12 @@ async def change(store: TenantStore, number_id: UUID, *, scenario_id: UUID, labe
     """Have the number answered by another scenario of its project, or call it something else.
 
     Raises:
-        LookupError: This tenant has no such number.
+        NoNumberError: This tenant has no such number.
         NoScenarioError: Its project has no such scenario.
     """
     before = await find(store, number_id)
     if before is None:
-        raise LookupError("no such number")
+        raise NoNumberError("no such number")
     if scenario_id != before.scenario_id:
         await refuse_foreign_scenario(store, before.project_id, scenario_id)
     values = {"scenario_id": scenario_id, "label": label}

@@ -1,8 +1,25 @@
-"""A scenario as the text of a scenario file (TOML 1.0): to be read, compared line by line, and applied again."""
+"""A scenario as the text of a scenario file (TOML 1.0): read, written, and compared line by line.
+
+A developer writes a scenario as a TOML file; every key but `name` and `instructions` may be left out:
+
+    name = "Front desk"
+    language = "en"
+    instructions = '''
+    You answer the telephone of Harbour Dental. We are open from Monday to Friday, 8 to 17 o'clock.
+    '''
+    opening = "Greet the caller and ask how you can help."
+    tools = ["take_message", "transfer", "hang_up"]
+    [[transfers]]
+    id = "reception"
+    label = "the reception"
+    uri = "tel:+442079460001"
+"""
 
 import difflib
 import json
+import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +27,34 @@ import msgspec
 from store.scenarios import Scenario
 
 _CONTEXT_LINES = 3
+
+
+class ScenarioFileError(Exception):
+    """A scenario file that cannot be used; says what is wrong with which key."""
+
+
+def parse_scenario(text: str) -> Scenario:
+    """A scenario from the text of a scenario file.
+
+    Raises:
+        ScenarioFileError: It is no TOML, or a key is unknown, missing or wrong.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), Scenario)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ScenarioFileError(str(error)) from error
+
+
+def read_scenario(path: Path) -> Scenario:
+    """A scenario from its file.
+
+    Raises:
+        ScenarioFileError: See `parse_scenario`; or the file cannot be read.
+    """
+    try:
+        return parse_scenario(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioFileError(f"{path} cannot be read: {error}") from error
 
 
 def scenario_text(content: Scenario) -> str:

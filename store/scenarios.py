@@ -1,25 +1,8 @@
-"""Scenarios: what an agent is to say and may do, in versions of which one is published.
+"""Scenarios: what an agent is to say and may do, in versions of which one is published."""
 
-A developer writes a scenario as a TOML file; every key but `name` and `instructions` may be left out:
-
-    name = "Front desk"
-    language = "en"
-    instructions = '''
-    You answer the telephone of Harbour Dental. We are open from Monday to Friday, 8 to 17 o'clock.
-    '''
-    opening = "Greet the caller and ask how you can help."
-    tools = ["take_message", "transfer", "hang_up"]
-    [[transfers]]
-    id = "reception"
-    label = "the reception"
-    uri = "tel:+442079460001"
-"""
-
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -41,8 +24,12 @@ _Words = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=_NO_NUL)]
 _Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
 
 
-class ScenarioFileError(Exception):
-    """A scenario file that cannot be used; says what is wrong with which key."""
+class NoScenarioError(LookupError):
+    """The tenant, or the project, has no such scenario."""
+
+
+class NoVersionError(LookupError):
+    """The scenario has no such version."""
 
 
 class ScenarioChangedError(Exception):
@@ -192,30 +179,6 @@ class Version:
     """The version that was gone back to."""
 
 
-def parse_scenario(text: str) -> Scenario:
-    """A scenario from the text of a scenario file.
-
-    Raises:
-        ScenarioFileError: It is no TOML, or a key is unknown, missing or wrong.
-    """
-    try:
-        return msgspec.convert(tomllib.loads(text), Scenario)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ScenarioFileError(str(error)) from error
-
-
-def read_scenario(path: Path) -> Scenario:
-    """A scenario from its file.
-
-    Raises:
-        ScenarioFileError: See `parse_scenario`; or the file cannot be read.
-    """
-    try:
-        return parse_scenario(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioFileError(f"{path} cannot be read: {error}") from error
-
-
 async def create(store: TenantStore, *, project_id: UUID, content: Scenario, actor: Actor) -> PublishedScenario:
     """A new scenario, published in its first version."""
     scenario_id = await add(store, project_id=project_id, name=content.name)
@@ -250,7 +213,7 @@ async def publish(
         copy_of: The version that this goes back to.
 
     Raises:
-        LookupError: This tenant has no such scenario.
+        NoScenarioError: This tenant has no such scenario.
         ScenarioChangedError: It is at another revision.
     """
     # Two people publishing at once get two versions, one after the other: the row lock orders them.
@@ -287,7 +250,7 @@ async def roll_back(
     """Publish an old version once more, as a new one; the number of that.
 
     Raises:
-        LookupError: This tenant has no such version.
+        NoVersionError: This tenant has no such version.
         ScenarioChangedError: The scenario is at another revision.
     """
     content = await content_of(store, scenario_id, version)
@@ -298,12 +261,12 @@ async def lock(store: TenantStore, scenario_id: UUID, revision: int | None) -> N
     """Let nobody else change the scenario until the transaction ends.
 
     Raises:
-        LookupError: This tenant has no such scenario.
+        NoScenarioError: This tenant has no such scenario.
         ScenarioChangedError: It is not at this revision.
     """
     row = await store.first(select(ScenarioTable).where(ScenarioTable.id == scenario_id).with_for_update())
     if row is None:
-        raise LookupError("no such scenario")
+        raise NoScenarioError("no such scenario")
     if revision is not None and row.revision != revision:
         raise ScenarioChangedError(f"revision {row.revision} is the newest")
 
@@ -330,7 +293,7 @@ async def content_of(store: TenantStore, scenario_id: UUID, version: int) -> Sce
     """What one version says; it never changes.
 
     Raises:
-        LookupError: This tenant has no such version.
+        NoVersionError: This tenant has no such version.
     """
     content = await store.first(
         select(ScenarioVersionTable.content).where(
@@ -338,7 +301,7 @@ async def content_of(store: TenantStore, scenario_id: UUID, version: int) -> Sce
         )
     )
     if content is None:
-        raise LookupError("no such version of a scenario")
+        raise NoVersionError("no such version of a scenario")
     return msgspec.convert(content, Scenario)
 
 

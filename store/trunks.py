@@ -21,6 +21,10 @@ Srtp = Literal["off", "optional", "mandatory"]
 MinTls = Literal["1.2", "1.3"]
 
 
+class NoTrunkError(LookupError):
+    """This tenant has no such trunk."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trunk:
     """Who may send calls, and how."""
@@ -88,12 +92,12 @@ async def change(
     """Change the terms of a carrier, for its next call.
 
     Raises:
-        LookupError: This tenant has no such trunk.
+        NoTrunkError: This tenant has no such trunk.
         ValueError: A network is not in CIDR notation.
     """
     before = await find(store, trunk_id)
     if before is None:
-        raise LookupError("no such trunk")
+        raise NoTrunkError("no such trunk")
     checked = tuple(str(ipaddress.ip_network(network)) for network in networks)
     after = Trunk(trunk_id, store.tenant_id, name, checked, tuple(transports), srtp, min_tls)
     terms = {"networks": list(checked), "transports": list(transports), "srtp": srtp, "min_tls": min_tls}

@@ -11,7 +11,7 @@ import typer
 from scripts.cli import app
 from scripts.readme import README, inner_commands, renewed
 from scripts.settings import PREFIX, TABLE
-from store.scenarios import parse_scenario
+from store.scenario_text import parse_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = README.read_text(encoding="utf-8")

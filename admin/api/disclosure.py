@@ -12,18 +12,20 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from admin.api.scenarios import Which, content_of, project_of, summary_of
+from admin.api.scenarios import Which, content_of, summary_of
 from admin.ask import Ask
-from admin.problems import ProblemError
+from admin.problems import NotThereError, ProblemError
 from policies.disclosure import DisclosureDecision, decide
 from policies.languages import LANGUAGES, nearest_language
+from policies.numbers import parse_number
 from policies.opening import opening, says_ai
 from policies.verdict import Deny
 from policies.wordings import fill, wording
-from store import numbers
+from store import numbers, projects
 from store.opening import language_of, opening_of, wishes_of
 from store.projects import Project
 from store.scenarios import Scenario
+from store.scope import TenantStore
 from voice.waist.messages import SpeechRendered, SpeechWanted
 
 _SPEAKING_S = 20.0
@@ -37,6 +39,9 @@ _ANNOUNCED = {
     "disclosure_asking": (True, True),
 }
 """Whether the recording is announced, and whether consent is asked for."""
+
+
+Caller = Literal["same_place", "withheld"]
 
 
 class LawRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +60,7 @@ class DisclosureCase(msgspec.Struct, frozen=True, kw_only=True):
 
     called: str
     """Empty where the scenario answers no number yet."""
-    caller: Literal["same_place", "withheld"]
+    caller: Caller
     """From where the called number is, or with a number that says nothing: then the strictest rule holds."""
     jurisdictions: tuple[str, ...]
     """Considered: the project's first, then the number's and the caller's. The strictest decides."""
@@ -112,7 +117,7 @@ async def get_disclosure(ask: Ask, scenario_id: UUID, query: DisclosureQuery) ->
     """Say what callers are told and asked first, for each number of the scenario, and which law wants it so."""
     async with ask.store() as store:
         found = await summary_of(ask, store, scenario_id)
-        project = await project_of(store, found.project_id)
+        project = await _project(store, found.project_id)
         content = await content_of(store, scenario_id, query.of)
         answered = await numbers.list_numbers(store, scenario_id=scenario_id, limit=_MOST_NUMBERS)
     own = content.consent.disclosure
@@ -121,12 +126,9 @@ async def get_disclosure(ask: Ask, scenario_id: UUID, query: DisclosureQuery) ->
         language=language_of(content, project),
         own_words_say_ai=None if own is None else says_ai(own),
         cases=tuple(
-            case
+            _case(content, project, called, caller)
             for called in [number.called for number in answered] or [""]
-            for case in (
-                _case(content, project, called, "same_place"),
-                _case(content, project, called, "withheld"),
-            )
+            for caller in _callers(called)
         ),
         wordings=tuple(
             _wording(content, project, said, language)
@@ -140,7 +142,7 @@ async def get_speech(ask: Ask, scenario_id: UUID, query: SpeechQuery) -> web.Str
     """Hear a sentence as callers hear it: WAV, 16-bit, 8 kHz."""
     async with ask.store() as store:
         found = await summary_of(ask, store, scenario_id)
-        project = await project_of(store, found.project_id)
+        project = await _project(store, found.project_id)
         content = await content_of(store, scenario_id, query.of)
     shown = _wording(content, project, query.said, query.language or language_of(content, project))
     spoken = await ask.services.ask_desk(
@@ -163,9 +165,19 @@ async def get_speech(ask: Ask, scenario_id: UUID, query: SpeechQuery) -> web.Str
     return web.Response(body=_wav(spoken.audio), content_type="audio/wav", headers={"Cache-Control": "no-store"})
 
 
-def _case(
-    content: Scenario, project: Project, called: str, caller: Literal["same_place", "withheld"]
-) -> DisclosureCase:
+async def _project(store: TenantStore, project_id: UUID) -> Project:
+    found = await projects.find(store, project_id)
+    if found is None:
+        raise NotThereError
+    return found
+
+
+def _callers(called: str) -> tuple[Caller, ...]:
+    """A name is dialled from nowhere in particular."""
+    return ("withheld",) if parse_number(called) is None else ("same_place", "withheld")
+
+
+def _case(content: Scenario, project: Project, called: str, caller: Caller) -> DisclosureCase:
     decision = decide(
         project_jurisdiction=project.jurisdiction,
         called=called,

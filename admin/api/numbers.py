@@ -17,8 +17,9 @@ from admin.telephone import RefusedCall
 from policies.jurisdictions import country_of
 from policies.numbers import parse_number
 from store import numbers
-from store.numbers import LastCall, NoScenarioError, Number, NumberTakenError
+from store.numbers import LastCall, NoNumberError, Number, NumberTakenError
 from store.projects import Project
+from store.scenarios import NoScenarioError
 from voice.waist.messages import NumberJudged, NumberTested
 
 _TESTING_S = 10.0
@@ -176,7 +177,7 @@ async def change_number(ask: Ask, number_id: UUID, body: NumberChange) -> Number
             )
     except NoScenarioError:
         raise _no_scenario() from None
-    except LookupError:
+    except NoNumberError:
         raise NotThereError from None
     return await get_number(ask, number_id)
 

@@ -19,7 +19,7 @@ from store import drafts, numbers, projects, scenarios
 from store.drafts import NoDraftError
 from store.projects import Project
 from store.scenario_text import difference, scenario_text
-from store.scenarios import Scenario, ScenarioChangedError, ScenarioSummary
+from store.scenarios import NoScenarioError, NoVersionError, Scenario, ScenarioChangedError, ScenarioSummary
 from store.scope import TenantStore
 from voice.waist.messages import ClipsWanted, DeskAwayError, Done
 
@@ -217,7 +217,7 @@ async def roll_back_scenario(ask: Ask, scenario_id: UUID, body: RollbackWanted) 
     async with _changing(ask, scenario_id) as store:
         try:
             await scenarios.roll_back(store, scenario_id, body.version, revision=body.revision, actor=ask.actor)
-        except LookupError:
+        except NoVersionError:
             raise BadRequestError(
                 "There is no such version.", field="version", remedy="See the versions of the scenario"
             ) from None
@@ -304,7 +304,7 @@ async def content_of(store: TenantStore, scenario_id: UUID, which: str) -> Scena
         published = await scenarios.published(store, scenario_id)
         content = published.content if published is not None else None
     else:
-        with suppress(LookupError):
+        with suppress(NoVersionError):
             content = await scenarios.content_of(store, scenario_id, int(which))
     if content is None:
         raise NotThereError(f"The scenario has no such wording: {which}.", remedy="See its versions")
@@ -330,6 +330,8 @@ async def _changing(ask: Ask, scenario_id: UUID) -> AsyncIterator[TenantStore]:
             field="revision",
             remedy="Read it again, bring your change into what it says now, and send that with its revision",
         ) from None
+    except NoScenarioError:
+        raise NotThereError from None
     except NoDraftError:
         raise ConflictError("Nothing is drafted.", remedy="Save a draft first") from None
 

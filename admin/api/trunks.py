@@ -16,7 +16,7 @@ from policies.trunk_networks import may_be_trunk
 from policies.verdict import Deny
 from store import trunks
 from store.numbers import LastCall
-from store.trunks import MinTls, Srtp, Trunk
+from store.trunks import MinTls, NoTrunkError, Srtp, Trunk
 
 Transport = Literal["udp", "tcp", "tls"]
 _Name = Annotated[str, Meta(min_length=1, max_length=200, pattern="^[^\\x00]*[^\\x00\\s][^\\x00]*$")]
@@ -126,7 +126,7 @@ async def change_trunk(ask: Ask, trunk_id: UUID, body: TrunkTermsWanted) -> Trun
                 min_tls=body.min_tls,
                 actor=ask.actor,
             )
-    except LookupError:
+    except NoTrunkError:
         raise NotThereError from None
     return await get_trunk(ask, trunk_id)
 

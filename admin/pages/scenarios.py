@@ -5,11 +5,12 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from aiohttp import web
 
 from admin.api import disclosure as disclosure_api
 from admin.api import scenarios as api
-from admin.api.disclosure import DisclosureQuery
+from admin.api.disclosure import DisclosureCase, DisclosureQuery
 from admin.api.scenarios import (
     DiffQuery,
     DraftWanted,
@@ -32,8 +33,8 @@ from admin.problems import BadRequestError, ConflictError, NotThereError
 from policies.access import Scope
 from store import projects
 from store.projects import Project
-from store.scenario_text import scenario_text
-from store.scenarios import Scenario, ScenarioFileError, parse_scenario
+from store.scenario_text import ScenarioFileError, parse_scenario, scenario_text
+from store.scenarios import Scenario
 
 _PAGE = 50
 
@@ -251,6 +252,14 @@ def diff_lines(diff: str) -> list[tuple[str, str]]:
     return [(kinds.get(line[:1], ""), line) for line in diff.splitlines()[2:]]
 
 
+def _verdicts(cases: Sequence[DisclosureCase]) -> list[tuple[list[str], DisclosureCase]]:
+    """Cases that come out the same, once, each with the numbers that it is about."""
+    found: dict[DisclosureCase, list[str]] = {}
+    for case in cases:
+        found.setdefault(msgspec.structs.replace(case, called=""), []).append(case.called)
+    return [(called, case) for case, called in found.items()]
+
+
 async def _editor(
     ask: Ask,
     found: ScenarioDetail,
@@ -281,6 +290,7 @@ async def _editor(
         diff=diff_lines(changed),
         which=which,
         report=report,
+        verdicts=() if report is None else _verdicts(report.cases),
         languages=languages_for(str(values["language"])),
         language_names=scenario_form.LANGUAGE_NAMES,
         own_tools=scenario_form.OWN_TOOLS,

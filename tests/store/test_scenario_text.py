@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.scenario_text import difference, scenario_text
+from store.scenario_text import difference, parse_scenario, scenario_text
 from store.scenarios import (
     ConsentWishes,
     FallbackWishes,
@@ -12,7 +12,6 @@ from store.scenarios import (
     Scenario,
     TransferTarget,
     TurnDetection,
-    parse_scenario,
 )
 
 words = st.text(

@@ -9,9 +9,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import OPERATOR
-from store import scenarios
+from store import scenario_text, scenarios
 from store.engine import Database
-from store.scenarios import Scenario, ScenarioFileError, parse_scenario, read_scenario
+from store.scenario_text import ScenarioFileError, parse_scenario, read_scenario
+from store.scenarios import Scenario
 from tests.database import Shop
 
 FILE = """
@@ -47,7 +48,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 def test_the_documented_example_works() -> None:
     """The file shown to developers in the module's own text is a valid scenario."""
-    text = re.split(r"left out:\n\n", scenarios.__doc__ or "")[1]
+    text = re.split(r"left out:\n\n", scenario_text.__doc__ or "")[1]
     assert parse_scenario("\n".join(line.removeprefix("    ") for line in text.splitlines())).name == "Front desk"
 
 
