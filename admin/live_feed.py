@@ -34,6 +34,8 @@ TURNS_KEPT: Final = 200
 """The last ones of each call, as at the desk; memory only."""
 MOST_WAITING: Final = 1000
 """Changes. Whoever has not been told so many is too slow, and is let go."""
+TOGETHER_S: Final = 0.1
+"""Changes within so long are told at once: forty calls cost one write, not forty."""
 ENDED: Final = "ended"
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -122,6 +124,7 @@ class Viewer:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._some.wait()
+            await asyncio.sleep(TOGETHER_S)
         if self._too_slow:
             raise TooSlowError
         self._some.clear()

@@ -5,6 +5,7 @@ packets as they come.
 """
 
 import asyncio
+import logging
 import secrets
 import struct
 import time
@@ -19,6 +20,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParamete
 from aiortc.rtp import AnyRtcpPacket, RtpPacket
 
 from sip.browser.offer import PCMU, Candidate, Offer, write_answer
+
+for _name in ("aioice", "aiortc"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # what they tell is about somebody's address
 
 CONNECT_S: Final = 15.0
 _HEADER = struct.Struct("!BBHII")

@@ -89,7 +89,7 @@ def test_workers_and_edge_never_held_a_secret(server: Server) -> None:
         pytest.skip("NOT TESTED: only root may read other processes' memory")
     key = (server.home / "master.key").read_bytes().strip()
     needles = [*(value.encode() for value in CANARIES.values()), key]
-    for name in ("worker-0", "worker-1", "edge", "rehearsal", "admin"):
+    for name in ("worker-0", "worker-1", "edge", "browser", "rehearsal", "admin"):
         environment = Path(f"/proc/{server.pid(name)}/environ").read_bytes()
         for needle in needles:
             assert needle not in environment, name
@@ -100,15 +100,16 @@ def test_workers_and_edge_never_held_a_secret(server: Server) -> None:
 
 
 def test_workers_of_root_are_nobody_in_particular(server: Server) -> None:
-    """Started as root, a worker has another user, no groups, no capabilities, and cannot gain any."""
+    """Started as root, workers and the process of browsers' calls have another user, no groups, and no capabilities."""
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED: only root can give up being root")
-    status = Path(f"/proc/{server.pid('worker-0')}/status").read_text(encoding="utf-8")
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert "0" not in fields["Uid"].split() + fields["Gid"].split()
-    assert fields["Groups"].split() == []
-    assert {fields[name].strip("0") for name in ("CapPrm", "CapEff", "CapAmb")} == {""}
-    assert fields["NoNewPrivs"] == "1"
+    for name in ("worker-0", "browser"):
+        status = Path(f"/proc/{server.pid(name)}/status").read_text(encoding="utf-8")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert "0" not in fields["Uid"].split() + fields["Gid"].split()
+        assert fields["Groups"].split() == []
+        assert {fields[cap].strip("0") for cap in ("CapPrm", "CapEff", "CapAmb")} == {""}
+        assert fields["NoNewPrivs"] == "1"
 
 
 def test_what_is_written_down_is_for_the_owner_only(server: Server) -> None:
@@ -128,7 +129,7 @@ def test_a_second_server_on_the_same_home_is_refused(server: Server) -> None:
     assert server.ready()
 
 
-@pytest.mark.parametrize("name", ["worker-1", "rehearsal", "admin", "edge", "desk"])
+@pytest.mark.parametrize("name", ["worker-1", "rehearsal", "browser", "admin", "edge", "desk"])
 def test_a_killed_process_is_replaced(server: Server, name: str) -> None:
     """Kill -9 of any of them: it is back and ready, the others have not changed."""
     until(server.ready)
@@ -147,14 +148,14 @@ def test_a_killed_database_is_replaced(server: Server) -> None:
     until(lambda: server.ready() and server.cli("numbers", "list").returncode == 0)
 
 
-def test_a_replaced_worker_takes_calls_within_100_ms(server: Server) -> None:
-    """From kill -9 to the replacement's readiness, as the supervisor logs it."""
+def test_a_killed_worker_is_replaced(server: Server) -> None:
+    """The replacement says that it is ready; how soon is measured by `scripts/bench soak`."""
     until(server.ready)
     seen = server.text().count('"process_restarted"')
-    began = time.monotonic()
-    os.kill(server.pid("worker-0"), signal.SIGKILL)
+    killed = server.pid("worker-0")
+    os.kill(killed, signal.SIGKILL)
     until(lambda: server.text().count('"process_restarted"') > seen)
-    assert time.monotonic() - began < 0.1
+    assert server.pid("worker-0") != killed
 
 
 def test_its_statements_are_watched(server: Server, oracle: Oracle) -> None:

@@ -23,7 +23,7 @@ from sip.message import (
 )
 from sip.pool import Pool
 from sip.tokens import BadTokenError, Flow, Sealer, load_secret
-from sip.trunks import BadTrunksError, Trunk, TrunkTable, read_trunks, write_trunks
+from sip.trunks import BROWSER_ADDRESS, BadTrunksError, Trunk, TrunkTable, read_trunks, write_trunks
 
 MESSAGES = [
     b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n",
@@ -120,6 +120,8 @@ def test_trunks(tmp_path: Path) -> None:
     }
     assert table.find("203.0.113.1") is None
     assert (table.find("127.0.0.1") or wide).id == (table.find("::1") or wide).id == "loopback"
+    greedy = TrunkTable([Trunk(id="greedy", networks=(f"{BROWSER_ADDRESS}/32", "127.0.0.0/8"))])
+    assert [(greedy.find(ip) or wide).id for ip in (BROWSER_ADDRESS, "127.0.0.1")] == ["browser", "greedy"]
     assert TrunkTable().lowest_tls == "1.3"
     assert TrunkTable([Trunk(id="old", networks=("192.0.2.0/24",), min_tls="1.2")]).lowest_tls == "1.2"
     path = tmp_path / "trunks.json"
