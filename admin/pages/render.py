@@ -41,7 +41,7 @@ _templates.globals["asset"] = asset_url
 _templates.filters.update(shown.FILTERS)
 
 
-def page(ask: Ask, name: str, *, status: int = 200, **values: Any) -> web.Response:
+def page(ask: Ask, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
     """A page of a tenant, with the menu of whoever asks.
 
     Args:
@@ -62,17 +62,17 @@ def page(ask: Ask, name: str, *, status: int = 200, **values: Any) -> web.Respon
     return _rendered(ask.request, name, status, {**frame, **values})
 
 
-def account_page(visit: Visit, name: str, *, status: int = 200, **values: Any) -> web.Response:
+def account_page(visit: Visit, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
     """A page about somebody's own account, of no tenant."""
     return _rendered(visit.request, name, status, {"links": (), "signed_in": True, **values})
 
 
-def open_page(request: web.Request, name: str, *, status: int = 200, **values: Any) -> web.Response:
+def open_page(request: web.Request, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
     """A page for anyone."""
     return _rendered(request, name, status, {"links": (), "signed_in": False, **values})
 
 
-def part(ask: Ask, name: str, **values: Any) -> web.Response:
+def part(ask: Ask, name: str, /, **values: Any) -> web.Response:
     """A piece of a page that htmx puts into one; its template does not extend `base.html`."""
     return page(ask, name, **values)
 
