@@ -110,7 +110,7 @@ async def desk_away(message: AnyMessage, reply: type[_Reply], *, seconds: float 
 
 
 async def _here() -> list[Place]:
-    return [Place("127.0.0.1", "this machine")]
+    return [Place("127.0.0.1", "here")]
 
 
 async def _no_problems() -> list[Problem]:
