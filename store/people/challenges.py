@@ -37,6 +37,7 @@ _DAY: Final = timedelta(days=1)
 _DIGITS: Final = 6
 _TABLE: Final = "challenges"
 _PURPOSE: Final = "sign-in code"
+_NOBODY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +248,7 @@ async def _is_flooded(house: TenantStore, email: str, browser: str, at: datetime
         asked.where(col(ChallengeTable.email_index).in_(indexes), col(ChallengeTable.made_at) > at - timedelta(hours=1))
     )
     account = await accounts.find_by_email(house, email)
-    known = await house.first(
-        select(DeviceTable.id).where(
-            DeviceTable.user_id == (account.id if account else None), DeviceTable.browser_hash == hash_of(browser)
-        )
-    )
+    user_id = _NOBODY if account is None else account.id  # who has no account has no device, and is looked for as well
+    mine = select(DeviceTable.id).where(DeviceTable.user_id == user_id, DeviceTable.browser_hash == hash_of(browser))
+    known = await house.first(mine)
     return (lately or 0) >= MOST_MAILS and known is None
