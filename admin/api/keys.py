@@ -13,7 +13,7 @@ from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError, RefusedError
 from admin.services import SERVICES
 from policies.access import Scope
-from policies.api_keys import LONGEST_NAME, MOST_NETWORKS, PREFIX, KeyWish, may_make
+from policies.api_keys import LONGEST_NAME, MOST_NETWORKS, PREFIX, KeyWish, is_well_formed, may_make
 from policies.audit_tags import Actor
 from policies.verdict import Deny
 from store import api_keys
@@ -173,6 +173,8 @@ async def report_leak(request: web.Request, body: LeakedKey) -> None:
     The owners of its tenant are told by mail.
     """
     services = request.app[SERVICES]
+    if not is_well_formed(body.key):
+        return
     async with services.database.platform() as platform:
         found = await api_keys.whose_key(platform, body.key)
     if found is None:

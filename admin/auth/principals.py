@@ -10,7 +10,7 @@ from admin.identity import Identity
 from admin.problems import ProblemError
 from admin.services import Services
 from policies.access import Grant, Principal
-from policies.api_keys import PREFIX, is_from
+from policies.api_keys import PREFIX, is_from, is_well_formed
 from policies.audit_tags import Actor
 from store.api_keys import ApiKey, find_key, note_use, whose_key
 from store.house import HOUSE
@@ -38,8 +38,10 @@ async def key_principal(request: web.Request, services: Services) -> Principal |
     text = key_in(request)
     if text is None:
         return None
-    async with services.database.platform() as platform:
-        found = await whose_key(platform, text)
+    found = None
+    if is_well_formed(text):
+        async with services.database.platform() as platform:
+            found = await whose_key(platform, text)
     if found is None:
         raise KeyNotGoodError("There is no such key.", "Copy the whole key, or make a new one under API keys")
     now = datetime.fromtimestamp(services.unix_time(), UTC)

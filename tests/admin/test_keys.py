@@ -65,7 +65,7 @@ async def test_a_key_is_shown_once(world: World) -> None:
     assert re.fullmatch(PATTERN, key)
     assert (made["prefix"], made["last_four"]) == ("ait_live_", key[-4:])
     assert await tried(world, key) == 200
-    params = {"tenant_id": str(world.bakery.tenant_id), "limit": "200"}
+    params = {"tenant_id": str(world.bakery.tenant_id)}
     listed = await (await world.client.get("/api/v1/keys", params=params, headers=world.program("olga"))).text()
     one = await (
         await world.client.get(f"/api/v1/keys/{made['id']}", params=params, headers=world.program("olga"))
@@ -230,8 +230,8 @@ async def test_a_key_is_rotated(world: World, hours: int, *, old_goes_on: bool) 
     new = await answer.json()
     assert answer.status == 201
     assert (new["scopes"], new["networks"]) == (made["scopes"], made["networks"])
-    ends = datetime.fromisoformat(new["expires_at"])
-    assert abs(ends - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=1)
+    lives = [datetime.fromisoformat(one["expires_at"]) - datetime.fromisoformat(one["made_at"]) for one in (made, new)]
+    assert lives[0] == lives[1]
     assert await tried(world, new["key"]) == 200
     assert (await tried(world, made["key"]) == 200) is old_goes_on
     world.clock.ahead_s = hours * 3600 + 1
@@ -281,10 +281,10 @@ async def test_what_is_done_to_keys_is_logged(world: World) -> None:
     assert made["key"][9:-4] not in repr(log)
 
 
-async def test_one_use_and_many_at_once(world: World) -> None:
-    """A hundred requests with one key at the same moment are all answered, and noted."""
+async def test_many_uses_at_once(world: World) -> None:
+    """Twenty requests with a new key at the same moment are all answered."""
     key = await world.key_with(Scope.SESSIONS_READ)
-    assert set(await asyncio.gather(*(tried(world, key) for _ in range(100)))) == {200}
+    assert await asyncio.gather(*(tried(world, key) for _ in range(20))) == [200] * 20
 
 
 async def test_a_key_of_one_project_sees_that_project(world: World) -> None:
@@ -295,7 +295,7 @@ async def test_a_key_of_one_project_sees_that_project(world: World) -> None:
     assert await tried(world, key, f"projects/{world.bakery_second.project_id}") == 404
 
 
-def test_each_scope_has_its_words_and_its_place() -> None:
+async def test_each_scope_has_its_words_and_its_place() -> None:
     """So that nobody ticks a box without knowing what it does."""
     assert set(WORDS) == set(Scope)
     nouns = [noun for _, group in GROUPS for noun in group]
