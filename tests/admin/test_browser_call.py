@@ -116,6 +116,9 @@ async def opened(folder: Path) -> AsyncIterator[Scene]:
                     await chromium.close()
         finally:
             await database.close()
+    except AssertionError as error:
+        error.add_note(server.text()[-6000:])
+        raise
     finally:
         await asyncio.to_thread(starting.__exit__, None, None, None)
 
@@ -156,7 +159,7 @@ async def _is_kept(scene: Scene, session_id: UUID) -> None:
             if session.heard_samples is not None:
                 break
             await asyncio.sleep(0.1)
-    assert (session.trunk, session.end_reason) == ("browser", "operator")
+    assert (session.trunk, session.end_reason) == ("browser", "operator_hung_up")
     async with scene.database.tenant(scene.tenant_id) as store:
         kinds = [event.kind for event in await sessions.consent_of(store, session_id)]
         assert kinds.index("disclosure_played") < kinds.index("gate_opened")
