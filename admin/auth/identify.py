@@ -20,7 +20,6 @@ from store.house import HOUSE, open_house
 from store.people import devices
 
 TOKENS: Final = web.AppKey[Tokens]("tokens")
-_REFRESHED: Final = "aitelier_refreshed"
 _BEARER: Final = "bearer "
 
 
@@ -30,6 +29,9 @@ class Refreshed:
 
     access_token: str
     refresh_token: str
+
+
+_REFRESHED: Final = web.RequestKey[Refreshed | None]("refreshed")
 
 
 async def identify(request: web.Request, services: Services) -> Identity | None:
