@@ -50,7 +50,7 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
     async def with_scope(request: web.Request) -> web.StreamResponse:
         assert isinstance(route.needs, Scope)  # noqa: S101 - chosen below; tells the type checker
         services = request.app[SERVICES]
-        principal = await _principal(route, request, services)
+        principal = await _counted(route, request, services)
         if route.is_operation:
             who = f"{principal.actor.kind} {principal.actor.id}"
             request[RATE_HEADERS] = request.app[RATES].take(request.app[RATES].api, who)
@@ -74,6 +74,16 @@ async def _handled(route: Route, who: Ask | Visit | web.Request) -> web.StreamRe
     return await run_operation(route, who)
 
 
+async def _counted(route: Route, request: web.Request, services: Services) -> Principal:
+    """Whoever asks; where nobody is known, they are counted by their address, and slowed down in the end."""
+    try:
+        return await _principal(route, request, services)
+    except ProblemError as error:
+        if route.is_operation and error.status is HTTPStatus.UNAUTHORIZED:
+            request.app[RATES].take(request.app[RATES].strangers, source_of(request))
+        raise
+
+
 async def _principal(route: Route, request: web.Request, services: Services) -> Principal:
     if route.is_operation:
         principal = await key_principal(request, services)
@@ -83,9 +93,6 @@ async def _principal(route: Route, request: web.Request, services: Services) -> 
             return principal
     identity = await identify(request, services)
     if identity is None:
-        if route.is_operation:
-            rates = request.app[RATES]
-            rates.take(rates.strangers, source_of(request))
         raise NobodyError
     await _came_from_us(route, request, services, identity)
     principal = await person_principal(services, identity, _tenant_id(route, request, identity))

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from http import HTTPStatus
@@ -16,6 +17,9 @@ from admin.route import Operation, Visit
 
 TENANT: Final = "tenant_id"
 """The parameter by which a person says whose things are meant; of a key it is known."""
+_TOO_LARGE: Final = 1 << 63
+_UNUSUAL: Final = re.compile(rb"\\u0000|[0-9]{19}")
+"""Stands in JSON that may hold what no column does."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -93,9 +97,12 @@ def _query(request: web.Request, kind: Any) -> Any:
     if kind is None:
         return None
     try:
-        return msgspec.convert(values, kind, strict=False)
+        query = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error, "query") from None
+    for name, field in fields.items():
+        _refuse_what_no_column_holds(getattr(query, field.name), name)
+    return query
 
 
 async def _body(request: web.Request, kind: Any) -> Any:
@@ -111,8 +118,8 @@ async def _body(request: web.Request, kind: Any) -> Any:
         )
     try:
         body = msgspec.json.decode(content, type=kind)
-        if b"\\u0000" in content and _holds_nul(msgspec.json.decode(content)):
-            raise BadRequestError("A text holds a character that no text has.", field="body", remedy="Leave out U+0000")
+        if _UNUSUAL.search(content):
+            _refuse_what_no_column_holds(msgspec.json.decode(content), "body")
     except msgspec.ValidationError as error:
         raise _wrong(error, "body") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -120,13 +127,19 @@ async def _body(request: web.Request, kind: Any) -> Any:
     return body
 
 
-def _holds_nul(value: Any) -> bool:
-    """PostgreSQL has no text with U+0000 in it."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_holds_nul, value))
+def _refuse_what_no_column_holds(value: Any, field: str) -> None:
+    """PostgreSQL has no text with U+0000 in it, and its integers have 64 bits."""
+    match value:
+        case str() if "\0" in value:
+            raise BadRequestError("A text holds a character that no text has.", field=field, remedy="Leave out U+0000")
+        case int() if not -_TOO_LARGE <= value < _TOO_LARGE:
+            raise BadRequestError("This number is too large.", field=field)
+        case dict():
+            for pair in value.items():
+                _refuse_what_no_column_holds(list(pair), field)
+        case list() | tuple():
+            for part in value:
+                _refuse_what_no_column_holds(part, field)
 
 
 def _wrong(error: msgspec.ValidationError, where: str) -> BadRequestError:

@@ -17,6 +17,11 @@ KEPT_FOR: Final = timedelta(hours=24)
 _GIVEN_UP: Final = timedelta(seconds=60)
 """After so long nobody is still doing it: the process that was has died."""
 _TABLE: Final = "kept_answers"
+_BEGIN: Final = """
+INSERT INTO kept_answers (tenant_id, actor_kind, actor_id, key_hash, request_hash, begun_at)
+VALUES (:tenant_id, :actor_kind, :actor_id, :key_hash, :request_hash, :begun_at)
+ON CONFLICT DO NOTHING RETURNING 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,10 @@ async def begin(
 ) -> KeptAnswer | None:
     """None if the request is to be done now; else what became of the one before. Commit before doing it."""
     await forget_old(store, now)
-    row = {
-        "actor_kind": actor.kind,
-        "actor_id": actor.id,
-        "key_hash": key_hash,
-        "request_hash": request_hash,
-        "begun_at": now,
-    }
-    if await store.put(KeptAnswerTable, [row]):
+    made = await store.fixed(
+        _BEGIN, actor_kind=actor.kind, actor_id=actor.id, key_hash=key_hash, request_hash=request_hash, begun_at=now
+    )
+    if made:
         return None
     found = await store.first(select(KeptAnswerTable).where(*_this(actor, key_hash)).with_for_update())
     if found is None:  # dropped between the two statements
