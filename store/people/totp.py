@@ -112,7 +112,8 @@ async def accept_code(house: TenantStore, user_id: UUID, code: str, now: datetim
 
 async def totp_since(house: TenantStore, user_id: UUID) -> datetime | None:
     """Since when somebody uses an authenticator app; None where they do not."""
-    return await house.first(select(TotpTable.confirmed_at).where(*_in_use(user_id)))
+    row = await house.first(select(TotpTable).where(*_in_use(user_id)))
+    return None if row is None else row.confirmed_at
 
 
 async def remove_totp(house: TenantStore, user_id: UUID, *, actor: Actor) -> bool:
