@@ -41,6 +41,7 @@ from store import answering, ingest, recordings, sessions
 from store.audit.checkpoints import SignedCheckpoint, checkpoint
 from store.audit.log import record
 from store.blobs import Blobs
+from store.call_lists import Wanted
 from store.dsar.cases import open_case
 from store.dsar.letters import Letter
 from store.engine import Database
@@ -49,6 +50,7 @@ from store.erasure.receipts import sign_receipt
 from store.jobs import Work
 from store.journals import CallReport, ConsentEvent, NewRecording, SessionEvent, TakenMessage, Turn
 from store.keys import KeyRing
+from store.people import accounts, devices
 from store.projects import Changes
 from store.scenarios import Scenario
 from store.scope import TenantStore
@@ -60,6 +62,7 @@ if typing.TYPE_CHECKING:
 IDS = {
     "api_key_id": ("api_keys", "id"),
     "case_id": ("dsar_cases", "id"),
+    "device_id": ("devices", "id"),
     "erasure_id": ("erasures", "id"),
     "hold_id": ("legal_holds", "id"),
     "intake_id": ("dsar_intakes", "id"),
@@ -68,11 +71,12 @@ IDS = {
     "mail_id": ("mails", "id"),
     "membership_id": ("memberships", "id"),
     "number_id": ("numbers", "id"),
+    "passkey_id": ("passkeys", "id"),
     "project_id": ("projects", "id"),
     "scenario_id": ("scenarios", "id"),
     "session_id": ("sessions", "id"),
     "trunk_id": ("trunks", "id"),
-    "user_id": ("memberships", "user_id"),
+    "user_id": ("accounts", "id"),
 }
 """Where an argument of this name, or of its plural, is found."""
 NOT_DRIVEN = {
@@ -152,6 +156,7 @@ async def refill(world: World) -> None:
                 store, where, called=called, caller=side.caller, trunk="loopback", language="de"
             )
             await ingest.take_in(store, await _report(world, store, side, opened))
+            await accounts.find_or_make(store, f"person{secrets.randbelow(100)}@{side.canary}.example")
 
 
 async def _report(world: World, store: TenantStore, side: Side, opened: sessions.OpenedSession) -> CallReport:
@@ -433,6 +438,26 @@ def _some_hash(draw: Draw) -> bytes:
     return bytes([draw.chance.randrange(3)]) * 32
 
 
+async def _refresh_token(draw: Draw) -> str:
+    assert draw.store is not None
+    account = await accounts.find_or_make(draw.store, f"person{draw.chance.randrange(9)}@{draw.side.canary}.example")
+    opened = await devices.open_device(
+        draw.store, account.id, label=draw.text, browser=draw.text, at=datetime.now(UTC) - timedelta(hours=1)
+    )
+    return opened.refresh_token
+
+
+def _wanted(draw: Draw) -> Wanted:
+    return draw.chance.choice(
+        [
+            Wanted(number=PhoneNumber(draw.number, "DE", toll_free=False)),
+            Wanted(project_ids=[draw.id("project_id")], recorded=draw.chance.random() < 0.5),
+            Wanted(scenario_id=draw.id("scenario_id"), outcome="missed"),
+            Wanted(state="ended", since=datetime.now(UTC) - timedelta(days=1), end_reason="hung_up"),
+        ]
+    )
+
+
 _BY_TYPE: dict[Any, Maker] = {
     Actor: lambda draw: Actor("user", str(draw.side.tenant_id)),
     Blobs: lambda draw: draw.world.blobs,
@@ -446,6 +471,7 @@ _BY_TYPE: dict[Any, Maker] = {
     Reader: lambda draw: draw.chance.choice([READS_ALL, Reader(READS_ALL.actor, whole=frozenset(), as_viewer=None)]),
     Secret: lambda draw: Secret(draw.text),
     Scenario: lambda draw: Scenario(name=draw.text, instructions=draw.text),
+    Wanted: _wanted,
     Wishes: lambda draw: Wishes(jurisdiction="DE", recording_days=draw.chance.randrange(90)),
     Work: _work,
     answering.Route: _where,
@@ -459,11 +485,16 @@ _BY_TYPE: dict[Any, Maker] = {
 _BY_NAME: dict[str, Maker] = {
     "about": lambda draw: str(draw.id("session_id")),
     "address": lambda draw: f"desk@{draw.side.canary}.example",
+    "base_url": lambda _: "http://127.0.0.1:8080",
     "before": lambda draw: draw.id("session_id"),
+    "browser": lambda draw: f"{draw.side.canary} {draw.chance.randrange(3)}",
     "called": lambda draw: draw.chance.choice([side.shop.called for side in draw.world.sides]),
     "caller": lambda draw: draw.number,
     "contact": lambda draw: f"caller@{draw.side.canary}.example",
+    "code": lambda draw: f"{draw.chance.randrange(10**6):06}",
+    "customer_id": lambda draw: draw.side.tenant_id,
     "data_key": lambda draw: draw.chance.randbytes(32),
+    "email": lambda draw: f"person{draw.chance.randrange(100)}@{draw.side.canary}.example",
     "expires_at": lambda draw: datetime.now(UTC) + timedelta(days=draw.chance.randrange(1, 90)),
     "facts": lambda draw: {"words": draw.text},
     "indices": lambda draw: [draw.chance.randrange(4) for _ in range(2)],
@@ -504,9 +535,11 @@ _BY_NAME: dict[str, Maker] = {
     "store.secrets_vault.remove_secret.name": _secret_name,
     "store.secrets_vault.set_secret.name": _secret_name,
     "store.secrets_vault.use_secret.name": _secret_name,
+    "store.people.devices.refresh.token": _refresh_token,
     "store.numbers.create.scenario_id": _scenario_of_project,
     "store.numbers.create.called": lambda _: _new_number(),
     "store.numbers.last_calls.called": lambda draw: [side.shop.called for side in draw.world.sides],
+    "store.overview.by_time.step": lambda draw: timedelta(hours=draw.chance.randrange(1, 48)),
     "store.scenarios.publish.copy_of": lambda _: None,
     "store.scenarios.versions_of.before": lambda draw: draw.chance.randrange(1, 6),
 }
