@@ -10,7 +10,7 @@ from sqlmodel import col, delete, select, update
 from policies.audit_tags import Actor, ActorKind, Tag
 from store import scenarios
 from store.audit.log import record
-from store.scenarios import Scenario
+from store.scenarios import Scenario, lean
 from store.scope import TenantStore
 from store.tables.setup import ScenarioDraftTable, ScenarioTable
 
@@ -50,7 +50,7 @@ async def save(
         [
             {
                 "scenario_id": scenario_id,
-                "content": msgspec.to_builtins(content),
+                "content": lean(content),
                 "actor_kind": actor.kind,
                 "actor_id": actor.id,
                 "changed_at": datetime.now(UTC),

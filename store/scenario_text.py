@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from store.scenarios import Scenario
+from store.scenarios import Scenario, lean
 
 _CONTEXT_LINES = 3
 
@@ -59,7 +59,7 @@ def read_scenario(path: Path) -> Scenario:
 
 def scenario_text(content: Scenario) -> str:
     """The scenario file that says the same; what is left at its default is left out."""
-    return "\n".join(_table(msgspec.to_builtins(content), ())).strip() + "\n"
+    return "\n".join(_table(lean(content), ())).strip() + "\n"
 
 
 def difference(old: Scenario, new: Scenario, *, old_name: str, new_name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -144,6 +144,22 @@ class Scenario(_Part, frozen=True, kw_only=True):
             raise ValueError("the tool transfer needs a transfer target")
 
 
+def lean(part: _Part) -> dict[str, Any]:
+    """What is not at its default, as it is stored and written into files: left out or said, it is the same."""
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(part):
+        value = getattr(part, field.name)
+        if field.required or value != field.default:
+            found[field.encode_name] = lean(value) if isinstance(value, _Part) else _leaner(value)
+    return found
+
+
+def _leaner(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [lean(one) if isinstance(one, _Part) else one for one in value]
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedScenario:
     """The version of a scenario that answers calls."""
@@ -225,7 +241,7 @@ async def publish(
             tenant_id=store.tenant_id,
             scenario_id=scenario_id,
             version=version,
-            content=msgspec.to_builtins(content),
+            content=lean(content),
             actor_kind=actor.kind,
             actor_id=actor.id,
             copy_of=copy_of,

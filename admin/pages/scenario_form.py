@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from policies.languages import LANGUAGES
-from store.scenarios import Scenario
+from store.scenarios import Scenario, lean
 
 OWN_TOOLS: Final[Mapping[str, str]] = {
     "hang_up": "Hang up when the conversation is over",
@@ -87,7 +87,7 @@ def content_from(fields: Fields, tools: Sequence[str], before: Scenario) -> Scen
     Raises:
         FormWrongError: It is none.
     """
-    whole: dict[str, Any] = msgspec.to_builtins(before)
+    whole: dict[str, Any] = lean(before)
     for name in _TEXTS:
         whole[name] = _lines(fields.get(name, ""))
     for name in _OPTIONAL:

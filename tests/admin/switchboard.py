@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from admin.telephone import Line, Telephone
 from scripts.operators import ask
 from scripts.telephone import refused_calls
+from store import sessions
 from store.blobs import FolderBlobs
 from store.engine import Database
 from store.settings import StoreSettings
@@ -17,8 +19,10 @@ from tests.admin.world import World, open_world
 from tests.database import Shop
 from tests.peers.edge_world import World as EdgeWorld
 from tests.peers.edge_world import opened_edge
-from tests.voice.desk.conftest import Worker, connected, open_desk, running, settings_in
+from tests.voice.desk.conftest import Worker, connected, open_desk, running, settings_in, stock, until
 from voice.rehearsal.server import RehearsalServer
+from voice.waist.messages import CallClosed
+from voice.waist.plan import CallPlan
 
 LINE = Line(host="calls.example", port=5060, tls_port=5061, rtp_ports="20000-20999", is_public=True)
 
@@ -47,6 +51,18 @@ class Switchboard:
                 return answer.status, await answer.json(content_type=None)
             return answer.status, await answer.read()
 
+    async def planned(self, called: str) -> CallPlan:
+        """The plan that a call to this number would get now; it is over at once."""
+        plan = await self.worker.granted(called)
+        self.worker.client.notify(CallClosed(session_id=plan.session_id))
+
+        async def is_over() -> bool:
+            async with self.database.tenant(UUID(plan.tenant_id)) as store:
+                return await sessions.live_count(store) == 0
+
+        await until(is_over)
+        return plan
+
     async def page(self, path: str, *, who: str = "olga") -> tuple[int, str]:
         """A page of the Bakery as this person's browser gets it."""
         async with self.world.client.get(f"{self.world.tenant}{path}", headers=self.world.browser(who)) as answer:
@@ -70,7 +86,7 @@ async def open_switchboard(settings: StoreSettings, folder: Path) -> AsyncIterat
     """Everything up, and closed at the end."""
     async with AsyncExitStack() as opened:
         rehearsal = await opened.enter_async_context(RehearsalServer())
-        desk_settings = settings_in(folder, f"{rehearsal.url}/v1")
+        desk_settings = settings_in(folder, rehearsal.url)
         database = await Database.open(settings)
         opened.push_async_callback(database.close)
         desk = await opened.enter_async_context(open_desk(desk_settings, database, FolderBlobs(folder / "desk-blobs")))
@@ -79,7 +95,7 @@ async def open_switchboard(settings: StoreSettings, folder: Path) -> AsyncIterat
         edge = await opened.enter_async_context(opened_edge(desk_settings.run))
         await edge.worker()
         telephone = Telephone(line=LINE, refused=functools.partial(refused_calls, desk_settings.run))
-        world = await opened.enter_async_context(
-            open_world(settings, folder, ask_desk=functools.partial(ask, desk_settings.run), telephone=telephone)
-        )
+        asking = functools.partial(ask, desk_settings.run)
+        world = await opened.enter_async_context(open_world(settings, folder, ask_desk=asking, telephone=telephone))
+        await stock(desk_settings, database, world.bakery, world.bakery_second, world.stranger)
         yield Switchboard(world, edge, worker, database)

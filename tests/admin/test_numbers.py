@@ -53,7 +53,7 @@ async def test_numbers_are_taken_as_people_write_them(board: Switchboard, writte
     """The number is kept as E.164 or as the user of a SIP address, and answered from then on."""
     status, made = await added(board, written, label=" Front ")
     assert (status, made["called"], made["label"]) == (201, stored, "Front")
-    assert (await board.worker.granted(stored)).called == stored
+    assert (await board.planned(stored)).called == stored
 
 
 @pytest.mark.parametrize("written", ["030", "+49 30", "12345", "no spaces here", "a/b", "🙂", " "])
@@ -86,7 +86,7 @@ async def test_a_number_is_changed_and_removed(board: Switchboard) -> None:
         night = await scenarios.create(store, project_id=board.world.bakery.project_id, content=content, actor=OPERATOR)
     status, now = await board.api("PATCH", f"/numbers/{made['id']}", {"scenario_id": str(night.scenario_id)})
     assert (status, now["label"]) == (200, made["label"])
-    assert (await board.worker.granted("+493023125121")).instructions == "It is night."
+    assert (await board.planned("+493023125121")).instructions == "It is night."
     foreign = {"scenario_id": str(board.world.bakery_second.scenario_id)}
     assert (await board.api("PATCH", f"/numbers/{made['id']}", foreign))[0] == 422
     assert (await board.api("DELETE", f"/numbers/{made['id']}"))[0] == 204

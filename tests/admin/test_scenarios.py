@@ -64,13 +64,13 @@ async def acts(board: Switchboard, scenario_id: str) -> list[str]:
 async def test_a_draft_answers_no_call_and_what_is_published_answers_the_next(board: Switchboard) -> None:
     """A caller's plan has the published words before, while a draft lies there, and the new ones after publishing."""
     shop = board.world.bakery_second
-    before = (await board.worker.granted(shop.called)).instructions
+    before = (await board.planned(shop.called)).instructions
     _, scenario = await board.api("GET", f"/scenarios/{shop.scenario_id}")
     scenario = await saved(board, scenario, instructions="We sell bread. Only bread.")
-    assert (await board.worker.granted(shop.called)).instructions == before
+    assert (await board.planned(shop.called)).instructions == before
     status, now = await board.api("POST", f"/scenarios/{shop.scenario_id}/publish", {"revision": scenario["revision"]})
     assert (status, now["published_version"], now["draft"]) == (200, 2, None)
-    assert (await board.worker.granted(shop.called)).instructions == "We sell bread. Only bread."
+    assert (await board.planned(shop.called)).instructions == "We sell bread. Only bread."
     assert await acts(board, str(shop.scenario_id)) == [
         Tag.SCENARIO_PUBLISHED, Tag.SCENARIO_DRAFTED, Tag.SCENARIO_PUBLISHED,
     ]  # fmt: skip  # as they happened
@@ -201,7 +201,10 @@ async def test_the_law_speaks_beside_the_wording(board: Switchboard) -> None:
 
 async def test_a_sentence_can_be_heard_before_it_is_published(board: Switchboard) -> None:
     """Each language and sentence sounds, as a WAV that every browser plays, and other words sound otherwise."""
-    scenario = await begun(board, consent={"disclosure": "Hier ist die KI von {business}. Schön, dass Sie anrufen."})
+    scenario = await begun(board, consent={
+        "disclosure": "Hier ist die KI von {business}. Schön, dass Sie anrufen.",
+        "question": "Dürfen wir das Gespräch aufzeichnen, ja oder nein?",
+    })  # fmt: skip  # two sentences
     heard: set[bytes] = set()
     for query in (
         {"said": "disclosure"}, {"said": "disclosure_recorded"}, {"said": "consent_question"},
@@ -246,7 +249,7 @@ async def test_a_scenario_is_written_and_published_in_the_browser(board: Switchb
     _, now = await board.api("GET", f"/scenarios/{scenario_id}")
     assert now["published"] == {
         "name": "By hand", "instructions": "One.\nTwo.", "tools": ["hang_up", "send_dtmf"],
-        "limits": {"max_seconds": 600},
+        "limits": {"max_seconds": 600.0},
     }  # fmt: skip  # what is not at its default
     status, text = await board.page(f"{here}/versions")
     assert "olga@bakery.example" in text
