@@ -11,7 +11,7 @@ import functools
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -240,8 +240,13 @@ class KeyRing:
     async def data_keys(self, store: TenantStore, session_ids: Collection[UUID]) -> dict[UUID, bytes]:
         """The plain keys of these calls; erased ones are missing, and those that do not open."""
         wrapped = select(DataKeyTable.session_id, DataKeyTable.wrapped)
+        rows = await store.rows(wrapped.where(among(DataKeyTable.session_id, session_ids)))
+        return await self.unwrap_data_keys(store, dict(rows))
+
+    async def unwrap_data_keys(self, store: TenantStore, wrapped: Mapping[UUID, bytes]) -> dict[UUID, bytes]:
+        """The plain keys of these calls, without those that do not open."""
         found = {}
-        for session_id, key in await store.rows(wrapped.where(among(DataKeyTable.session_id, session_ids))):
+        for session_id, key in wrapped.items():
             try:
                 found[session_id] = await self.unwrap_data_key(store, session_id, key)
             except KeyShreddedError:

@@ -1,10 +1,12 @@
 """Runs `worker_program.py` for a test and reads what it tells."""
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -29,12 +31,15 @@ class WorkerProcess:
         self.news = asyncio.Event()
         self.sip_port = 0
         self.exit_code: int | None = None
+        self.edge_is_there = True
 
     async def __aenter__(self) -> Self:
         self.edge = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.edge.bind(str(self.control))
-        self.edge.setblocking(False)
-        asyncio.get_running_loop().add_reader(self.edge, self._edge_received)
+        self.edge.settimeout(0.1)
+        # A thread: the queue holds ten messages (net.unix.max_dgram_qlen), and the loop rests while others test.
+        self.listening = threading.Thread(target=self._listen, args=(asyncio.get_running_loop(),), daemon=True)
+        self.listening.start()
         first_rtp_port = 2 * random.randrange(12_000, 16_000)
         pairs = {"rtp": str(first_rtp_port), "control": str(self.control)} | self.arguments
         self.process = await asyncio.create_subprocess_exec(
@@ -61,11 +66,18 @@ class WorkerProcess:
             self.exit_code = await self.process.wait()
         finally:
             await self.reader
-            asyncio.get_running_loop().remove_reader(self.edge)
+            self.edge_is_there = False
+            await asyncio.to_thread(self.listening.join)
             self.edge.close()
 
-    def _edge_received(self) -> None:
-        self.to_edge.append(decode(self.edge.recv(200_000)))
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self.edge_is_there:
+            with contextlib.suppress(TimeoutError):
+                message = decode(self.edge.recv(200_000))
+                loop.call_soon_threadsafe(self._from_worker, message)
+
+    def _from_worker(self, message: AnyControlMessage) -> None:
+        self.to_edge.append(message)
         self.news.set()
 
     async def _read(self) -> None:

@@ -248,7 +248,8 @@ async def test_a_worker_outlives_its_connections(
         with psycopg.connect(address(database_home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         await leave("after")
-        assert await done.get() == "after"
+        while await done.get() != "after":
+            pass  # once more "before", where the connection went before it could say that this was done
         running.cancel()
 
 

@@ -6,6 +6,7 @@ step gives the same result when it is done again.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 
 SCAN_SECONDS = 5.0
 """How often the spool is searched for calls whose worker died."""
+LAST_SECONDS = 5.0
+"""For what is still to be taken in when the desk ends: calls end before it does."""
 AT_ONCE = 2
 """A long recording is in memory while it is taken in."""
 _AWAY_FIRST_SECONDS, _AWAY_MOST_SECONDS = 0.2, 5.0
@@ -89,7 +92,16 @@ class Ingestion:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work for ever. While the database is away, everything stays where it is."""
+        """Work until cancelled, and then take in what the last calls have left; what is not done by then stays."""
+        try:
+            await self._work()
+        finally:
+            with contextlib.suppress(TimeoutError, StoreAwayError):
+                async with asyncio.timeout(LAST_SECONDS):
+                    await self.scan()
+
+    async def _work(self) -> None:
+        """While the database is away, everything stays where it is."""
         away_seconds = _AWAY_FIRST_SECONDS
         while True:
             try:
