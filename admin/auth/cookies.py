@@ -5,6 +5,7 @@ ties them to this host (RFC 6265bis, 4.1.3.2). Plain HTTP is spoken on loopback 
 `Secure` cookies, so they go without. `Lax`, not `Strict`: who follows a link from a mail is to be signed in.
 """
 
+from http.cookies import SimpleCookie
 from typing import Final, Literal
 
 from aiohttp import web
@@ -32,24 +33,19 @@ def read_cookie(request: web.Request, name: Name) -> str | None:
 
 def set_cookie(request: web.Request, response: web.StreamResponse, name: Name, value: str) -> None:
     """Have the browser keep it."""
-    response.set_cookie(
-        cookie_name(name, secure=request.secure),
-        value,
-        max_age=_MAX_AGE_S[name],
-        path="/",
-        secure=request.secure,
-        httponly=True,
-        samesite="Lax",
-    )
+    _add(request, response, name, value, _MAX_AGE_S[name])
 
 
 def forget_cookies(request: web.Request, response: web.StreamResponse) -> None:
     """Have the browser forget the sign-in. It stays known as a browser."""
-    for name in ("access", "refresh"):
-        response.del_cookie(
-            cookie_name(name, secure=request.secure),  # type: ignore[arg-type]  # of the two names above
-            path="/",
-            secure=request.secure,
-            httponly=True,
-            samesite="Lax",
-        )
+    _add(request, response, "access", "", 0)
+    _add(request, response, "refresh", "", 0)
+
+
+def _add(request: web.Request, response: web.StreamResponse, name: Name, value: str, max_age_s: int) -> None:
+    """As a header: the framework's own cookies are written before the last hand is laid on an answer."""
+    cookie: SimpleCookie = SimpleCookie({cookie_name(name, secure=request.secure): value})
+    (morsel,) = cookie.values()
+    secure = "yes" if request.secure else ""
+    morsel.update({"path": "/", "max-age": str(max_age_s), "httponly": "yes", "samesite": "Lax", "secure": secure})
+    response.headers.add("Set-Cookie", morsel.OutputString())

@@ -22,6 +22,7 @@ from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
 from store.audit.log import record
+from store.dsar.letters import Letter
 from store.outbox import queue_mail
 from store.people import accounts, letters
 from store.people.challenges import hash_of
@@ -255,7 +256,7 @@ async def _note(house: TenantStore, tag: Tag, actor: Actor, device_id: UUID, at:
     await record(house, actor, tag, objects={"device": str(device_id)}, at=at)
 
 
-async def _write(house: TenantStore, user_id: UUID, letter: letters.Letter) -> None:
+async def _write(house: TenantStore, user_id: UUID, letter: Letter) -> None:
     account = await accounts.find(house, user_id)
     if account is not None:
         await queue_mail(house, to=account.email, subject=letter.subject, body=letter.body, kind="sign_in_notice")
