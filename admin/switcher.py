@@ -9,7 +9,7 @@ from admin.identity import Identity
 from admin.services import Services
 from store.people.memberships import TenantOfPerson, tenants_of
 
-OWN_TENANTS: Final = web.RequestKey("own_tenants", Sequence[TenantOfPerson])
+OWN_TENANTS: Final = web.RequestKey("own_tenants", tuple[TenantOfPerson, ...])
 
 
 async def note_tenants(request: web.Request, services: Services, identity: Identity) -> None:
@@ -22,4 +22,5 @@ async def note_tenants(request: web.Request, services: Services, identity: Ident
 
 def tenants_in(request: web.Request) -> Sequence[TenantOfPerson]:
     """What was found."""
-    return request.get(OWN_TENANTS, ())
+    found: Sequence[TenantOfPerson] = request.get(OWN_TENANTS, ())
+    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -188,10 +188,11 @@ def reset_factors(email: Email) -> None:
 
 
 def _role(name: str) -> Role:
-    for role in get_args(Role):
-        if name == role:
-            return msgspec.convert(role, Role)
-    raise CommandError(f"--role: {name!r} is none. Give owner, editor or viewer")
+    try:
+        role: Role = msgspec.convert(name, Role)
+    except msgspec.ValidationError:
+        raise CommandError(f"--role: {name!r} is none. Give owner, editor or viewer") from None
+    return role
 
 
 def _address(typed: str) -> str:

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from policies.access import Role
 from policies.audit_tags import Actor, ActorKind, Tag
-from store.audit.log import lock, record
+from store.audit.log import JsonValue, lock, record
 from store.outbox import queue_mail
 from store.people.challenges import hash_of, new_secret
 from store.people.memberships import Membership, NoSuchProjectError, grant_role, memberships_of
@@ -141,7 +141,7 @@ async def send_again(store: TenantStore, invitation_id: UUID, *, base_url: str, 
         .where(col(InvitationTable.id) == invitation_id)
         .values(token_hash=hash_of(token), expires_at=expires_at)
     )
-    facts = {"role": str(found.role), "again": True}
+    facts: dict[str, JsonValue] = {"role": str(found.role), "again": True}
     await record(store, actor, Tag.MEMBER_INVITED, objects=_objects(found), facts=facts)
     return await _send(store, replace(found, expires_at=expires_at), token, base_url)
 
