@@ -34,9 +34,10 @@
     if (!is_whole) { growing.querySelector("span").textContent = text; return; }
     const turns = card.querySelector("[data-turns]");
     if (turns.querySelector(`[data-number="${number}"]`)) return;
-    const follows = turns.scrollHeight - turns.scrollTop - turns.clientHeight < 40;
+    const log = turns.parentElement;
+    const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     const turn = document.createElement("li");
-    turn.className = `turn turn-${role}`;
+    turn.className = `said said-${role}`;
     turn.dataset.number = number;
     const who = document.createElement("b");
     who.textContent = words(role);
@@ -44,7 +45,7 @@
     what.textContent = text;
     turn.append(who, " ", what);
     turns.append(turn);
-    if (follows) turns.scrollTop = turns.scrollHeight;
+    if (follows) log.scrollTop = log.scrollHeight;
   };
 
   const fetchCard = async (id) => {
@@ -107,7 +108,7 @@
     const turn = JSON.parse(message.data);
     change(turn.session_id, (card) => showTurn(card, turn));
   });
-  for (const turns of list.querySelectorAll("[data-turns]")) turns.scrollTop = turns.scrollHeight;
+  for (const log of list.querySelectorAll(".live-log")) log.scrollTop = log.scrollHeight;
   setInterval(tick, 1000);
   tick();
 })();

@@ -85,7 +85,7 @@
     if (!is_whole) { growing.querySelector("span").textContent = text; return; }
     if (turns.querySelector(`[data-number="${number}"]`)) return;
     const turn = document.createElement("li");
-    turn.className = `turn turn-${role}`;
+    turn.className = `said said-${role}`;
     turn.dataset.number = number;
     const who = document.createElement("b");
     who.textContent = role === "caller" ? "You" : "Agent";
@@ -93,7 +93,7 @@
     what.textContent = text;
     turn.append(who, " ", what);
     turns.append(turn);
-    turns.scrollTop = turns.scrollHeight;
+    turns.parentElement.scrollTop = turns.parentElement.scrollHeight;
   };
 
   const inCall = (is) => {

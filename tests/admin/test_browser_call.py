@@ -135,9 +135,9 @@ async def test_a_call_from_the_browser_is_a_call_like_any_other(tmp_path: Path) 
         session_id = UUID(await card.get_attribute("data-session") or "")
         await expect(caller.locator("[data-turns] li").first).to_contain_text("AI", timeout=20_000)
         await caller.get_by_role("button", name="1", exact=True).click()
-        said = watcher.locator("[data-turns] li.turn-caller")
+        said = watcher.locator("[data-turns] li.said-caller")
         await expect(said.first).to_contain_text("hours", timeout=40_000, ignore_case=True)
-        await expect(caller.locator("[data-turns] li.turn-caller").first).to_contain_text("hours", ignore_case=True)
+        await expect(caller.locator("[data-turns] li.said-caller").first).to_contain_text("hours", ignore_case=True)
         for fact in ("answer", "network", "buffer"):
             await expect(caller.locator(f"[data-try-{fact}]")).to_contain_text("ms", timeout=20_000)
         assert await caller.locator("#try-theirs").evaluate("meter => meter.value") is not None
