@@ -24,6 +24,7 @@ from admin.problems import BadRequestError, ConflictError, NotThereError, Proble
 from policies.access import Scope
 from policies.audit_tags import Tag
 from policies.call_flow import END_REASONS
+from policies.retention import BACKUP_DAYS
 from store.audit.log import record
 from store.call_lists import Outcome, list_calls
 
@@ -137,6 +138,7 @@ async def _confirmation(ask: Ask, ids: Sequence[UUID], error: ProblemError | Non
         calls=calls,
         names=await names_for(ask),
         word=WORD,
+        backup_days=BACKUP_DAYS,
         error=None if error is None else error.problem,
     )
 

@@ -8,6 +8,16 @@
     time: { timeStyle: "medium" },
   };
 
+  // A date of this year goes without it.
+  const written = (at, style) => {
+    if (style === "time" || at.getFullYear() !== new Date().getFullYear()) {
+      return new Intl.DateTimeFormat(undefined, styles[style] || styles.datetime).format(at);
+    }
+    const day = { day: "numeric", month: "short" };
+    const clock = { hour: "2-digit", minute: "2-digit" };
+    return new Intl.DateTimeFormat(undefined, style === "date" ? day : { ...day, ...clock }).format(at);
+  };
+
   const ago = (at) => {
     const seconds = (at - Date.now()) / 1000;
     const words = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -24,7 +34,7 @@
       if (Number.isNaN(at.getTime())) continue;
       element.title = element.dateTime;
       const style = element.dataset.local;
-      element.textContent = style === "ago" ? ago(at) : new Intl.DateTimeFormat(undefined, styles[style] || styles.datetime).format(at);
+      element.textContent = style === "ago" ? ago(at) : written(at, style);
       delete element.dataset.local;
     }
   };

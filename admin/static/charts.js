@@ -56,7 +56,7 @@
         { fill: colour("bad"), stroke: "transparent", width: 0, paths: bars, points: { show: false } },
         { fill: colour("accent-fill"), stroke: "transparent", width: 0, paths: bars, points: { show: false } },
       ];
-      new uPlot(options(element, figures, series, 220), [figures.times, all, figures.answered], element);
+      new uPlot(options(element, figures, series, 260), [figures.times, all, figures.answered], element);
     } else {
       const series = [{ stroke: colour("accent"), width: 2, fill: colour("accent-wash"), points: { show: false } }];
       new uPlot(options(element, figures, series, 130), [figures.times, figures.minutes], element);
