@@ -59,9 +59,10 @@ class FormWrongError(Exception):
 def fields_of(content: Scenario) -> dict[str, Any]:
     """A scenario as the values of its form: texts, and for boxes whether they are ticked."""
     values: dict[str, Any] = {"tools": content.tools, "transfers": len(content.transfers) + SPARE_TRANSFERS}
-    for name in (*_TEXTS, *_OPTIONAL, *_BOXES, *_CHOICES, *_FIGURES, "fallback.target_id"):
+    for name in (*_TEXTS, *_OPTIONAL, *_BOXES, *_CHOICES, "fallback.target_id"):
         value = operator.attrgetter(name)(content)
         values[name] = "" if value is None else value
+    values |= {name: f"{operator.attrgetter(name)(content):g}" for name in _FIGURES}
     for number, target in enumerate(content.transfers):
         values |= {f"transfers.{number}.{part}": getattr(target, part) for part in _TRANSFER_PARTS}
     values["other_tools"] = ", ".join(tool for tool in content.tools if tool not in OWN_TOOLS)

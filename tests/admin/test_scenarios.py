@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import wave
 from collections.abc import AsyncIterator
 from typing import Any
@@ -242,6 +243,11 @@ async def test_a_scenario_is_written_and_published_in_the_browser(board: Switchb
     status, text = await board.page(here)
     assert status == 200
     assert "Answers no calls yet" in text
+    ticked = {re.search(r'name="([^"]+)" value="([^"]+)" checked\s', box) for box in re.findall(r"<input[^>]*>", text)}
+    assert {found.groups() for found in ticked if found} == {
+        ("consent.disclose_ai", "on"), ("recording.audio", "on"), ("recording.transcript", "on"),
+        ("tools", "take_message"), ("tools", "hang_up"),
+    }  # fmt: skip  # by name and value
     revision = str((await board.api("GET", f"/scenarios/{scenario_id}"))[1]["revision"])
     typed = [*{**FORM, "revision": revision, "publish": "1"}.items(), ("tools", "hang_up"), ("tools", "send_dtmf")]
     status, _, text = await board.send(f"{here}/draft", typed)
