@@ -378,8 +378,6 @@ _ENDINGS: dict[type[Event], tuple[str, Ender]] = {
     FallbackEnds: ("model_lost", "system"),
     MessageEnded: ("message_taken", "system"),
 }
-
-
 END_REASONS: tuple[str, ...] = (*(reason for reason, _ in _ENDINGS.values()), "worker_lost")
 """All that a call can have ended by; the last one is told by the desk, of a call whose worker died."""
 

@@ -108,7 +108,7 @@ async def _write_session(store: TenantStore, report: CallReport, key: bytes) -> 
             caller_index=index,
             language=report.language,
             trunk=report.trunk,
-            heard_samples=report.heard_samples,
+            heard_samples=report.heard_samples or None,
             first_audio_ms=_median(report, "answer_to_first_audio"),
             reply_ms=_median(report, "caller_stopped_to_agent_audio"),
             consent=next((event.verdict for event in reversed(report.consent) if event.verdict is not None), None),

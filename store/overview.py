@@ -12,8 +12,8 @@ from store.transfers import first_id
 _BY_TIME: Final = """
 SELECT date_bin(CAST(:step AS interval), planned_at, CAST(:since AS timestamptz)) AS began,
        count(*),
-       count(*) FILTER (WHERE heard_samples > 0),
-       count(*) FILTER (WHERE state = 'ended' AND (heard_samples IS NULL OR heard_samples < 1)),
+       count(*) FILTER (WHERE heard_samples IS NOT NULL),
+       count(*) FILTER (WHERE state = 'ended' AND heard_samples IS NULL),
        coalesce(sum(heard_samples), 0)
 FROM sessions
 WHERE tenant_id = :tenant_id AND id >= :first AND state <> 'spare' AND planned_at >= :since

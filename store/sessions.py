@@ -66,6 +66,7 @@ class Session:
     ended_by: str | None
     end_reason: str | None
     heard_samples: int | None
+    """None before its end, and when nothing was heard of it."""
     first_audio_ms: int | None
     """From the answer to the first sound."""
     reply_ms: int | None

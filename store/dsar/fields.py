@@ -11,7 +11,7 @@ from typing import Final
 EXPORTED: Final[Mapping[str, tuple[str, ...]]] = {
     "sessions": (
         "id", "project_id", "state", "called", "caller_sealed", "language", "planned_at", "started_at", "ended_at",
-        "ended_by", "end_reason", "heard_samples",
+        "ended_by", "end_reason", "heard_samples", "first_audio_ms", "reply_ms", "consent",
     ),
     "turns": ("ordinal", "role", "text_sealed", "from_ms", "to_ms", "interrupted"),
     "consent_events": (

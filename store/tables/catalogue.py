@@ -1,7 +1,7 @@
 """All tables in one list: what the guard scopes, the manifest of erasure covers, and the tests walk through."""
 
-from store.tables.api import ApiKeyTable
 from store.tables.answers import KeptAnswerTable
+from store.tables.api import ApiKeyTable
 from store.tables.audit import (
     AuditAboutTable,
     AuditAnchorTable,

@@ -65,7 +65,7 @@ async def test_vendored_files_are_what_the_list_says() -> None:
 async def test_no_template_holds_a_style_or_a_script_of_its_own() -> None:
     """The policy would refuse them in the browser, silently for whoever looks at the page."""
     for path in TEMPLATES.rglob("*.html"):
-        text = path.read_text()
+        text = re.sub(r"\{[%#].*?[%#]\}", "", path.read_text(), flags=re.DOTALL)
         assert not re.search(r"\sstyle=\"|<style|javascript:|\son[a-z]+=\"", text), path.name
         for script in re.findall(r"<script[^>]*>", text):
             assert 'nonce="{{ nonce }}"' in script, (path.name, script)

@@ -129,7 +129,7 @@ CREATE INDEX ON sessions (tenant_id, project_id, id);
 CREATE INDEX ON sessions (tenant_id, caller_index, id) WHERE caller_index IS NOT NULL;
 CREATE INDEX ON sessions (tenant_id, planned_at) WHERE state = 'open';
 CREATE INDEX ON sessions (tenant_id, end_reason, id) WHERE end_reason IS NOT NULL;
-CREATE INDEX ON sessions (tenant_id, id) WHERE heard_samples IS NULL OR heard_samples < 1;  -- missed
+CREATE INDEX ON sessions (tenant_id, id) WHERE heard_samples IS NULL;  -- missed
 CREATE INDEX ON sessions (tenant_id, scenario_id, scenario_version);
 CREATE INDEX ON sessions (tenant_id, called, id);
 CREATE INDEX ON sessions (tenant_id, trunk, id);
