@@ -19,6 +19,7 @@ _NAMED: Final = {
     "name": "Bakery Sunshine",
     "business_name": "Bakery Sunshine",
     "email": "anna@example.org",
+    "network": "192.0.2.0/24",
 }
 _PATTERNED: Final = ("text", "de", "tel:+493012345678", "+493012345678", "192.0.2.0/24", "2026-11", "1", "AA")
 """Of these the first is taken that a pattern allows."""

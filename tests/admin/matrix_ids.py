@@ -77,6 +77,7 @@ async def make_ids(world: World, shop: Shop) -> Ids:
         )
         trunk = await trunks.create(store, name=f"Carrier {uuid7()}", networks=["192.0.2.0/24"], actor=OPERATOR)
         key = await make_key(store, KeyWish(name="Of a path", scopes=frozenset({Scope.SESSIONS_READ})), actor=OPERATOR)
+        await grant_role(store, member.user_id, "viewer", actor=OPERATOR)  # so that they stay when the other one ends
         membership = await grant_role(store, member.user_id, "viewer", project_id=shop.project_id, actor=OPERATOR)
         invited = await invite(
             store,
