@@ -334,7 +334,7 @@ API: Final[Sequence[Operation]] = (
     Operation("POST", "/api/v1/trunks", trunks_api.add_trunk, Scope.TRUNKS_WRITE, status=201),
     Operation("GET", "/api/v1/trunks/refusals", trunks_api.list_refusals, Scope.TRUNKS_READ),
     Operation("GET", "/api/v1/trunks/{trunk_id}", trunks_api.get_trunk, Scope.TRUNKS_READ),
-    Operation("PUT", "/api/v1/trunks/{trunk_id}", trunks_api.change_trunk, Scope.TRUNKS_WRITE),
+    Operation("PUT", "/api/v1/trunks/{trunk_id}", trunks_api.change_trunk, Scope.TRUNKS_WRITE, problems=(409,)),
     Operation("DELETE", "/api/v1/trunks/{trunk_id}", trunks_api.remove_trunk, Scope.TRUNKS_WRITE),
     Operation(
         "POST",

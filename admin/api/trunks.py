@@ -1,5 +1,6 @@
 """Trunks: the carriers and telephone systems that may send calls, on which terms, and what became of the last ones."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,10 +10,10 @@ from msgspec import Meta
 from admin.api.numbers import LastCallShown, RefusalShown, last_call_shown, refusal_shown
 from admin.api.shown import Limit
 from admin.ask import Ask
-from admin.problems import BadRequestError, NotThereError
+from admin.problems import BadRequestError, ConflictError, NotThereError
 from admin.refusals import of_trunk, refused_lately
 from admin.telephone import RefusedCall
-from policies.trunk_networks import may_be_trunk
+from policies.trunk_networks import Terms, decides_for_others, may_be_trunk
 from policies.verdict import Deny
 from store import trunks
 from store.numbers import LastCall
@@ -88,6 +89,7 @@ async def list_trunks(ask: Ask, query: TrunkListQuery) -> TrunkPage:
 async def add_trunk(ask: Ask, body: TrunkTermsWanted) -> TrunkShown:
     """Let a carrier send calls; it may within seconds, without a restart."""
     networks = _checked(body.networks)
+    await _refuse_others_networks(ask, body, networks)
     async with ask.store() as store:
         trunk = await trunks.create(
             store,
@@ -114,6 +116,7 @@ async def get_trunk(ask: Ask, trunk_id: UUID) -> TrunkShown:
 async def change_trunk(ask: Ask, trunk_id: UUID, body: TrunkTermsWanted) -> TrunkShown:
     """Replace the terms of a trunk; they hold for calls that come a few seconds later."""
     networks = _checked(body.networks)
+    await _refuse_others_networks(ask, body, networks)
     try:
         async with ask.store() as store:
             await trunks.change(
@@ -159,6 +162,29 @@ def _checked(networks: tuple[str, ...]) -> list[str]:
                 remedy="Use the addresses that the carrier names in its help",
             )
     return list(dict.fromkeys(network.strip() for network in networks))
+
+
+async def _refuse_others_networks(ask: Ask, body: TrunkTermsWanted, networks: Sequence[str]) -> None:
+    """Make sure that nobody decides for another tenant's callers.
+
+    Raises:
+        ConflictError: Another tenant has calls from there, and on other terms or from a larger network.
+    """
+    async with ask.services.database.platform() as platform:
+        everyone = await trunks.all_trunks(platform)
+    wanted = Terms(tuple(networks), frozenset(body.transports), body.srtp, body.min_tls)
+    others = [
+        Terms(trunk.networks, frozenset(trunk.transports), trunk.srtp, trunk.min_tls)
+        for trunk in everyone
+        if trunk.tenant_id != ask.tenant_id
+    ]
+    network = decides_for_others(wanted, others)
+    if network is not None:
+        raise ConflictError(
+            f"Calls from {network} are taken on this server on other terms already.",
+            field=f"networks[{networks.index(network)}]",
+            remedy="Name the carrier's whole network, take the terms of its guide, or ask the operator of this server",
+        )
 
 
 def _once(transports: tuple[Transport, ...]) -> list[Transport]:

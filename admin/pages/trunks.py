@@ -16,7 +16,7 @@ from admin.guides import GUIDES
 from admin.pages.forms import check_typed, chosen
 from admin.pages.render import go_to, page
 from admin.pages.scenarios import id_in, uuid_or_none
-from admin.problems import BadRequestError, NotThereError
+from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
 
 _PAGE = 50
 _TRANSPORTS = (("tls", "TLS: encrypted"), ("tcp", "TCP"), ("udp", "UDP"))
@@ -79,7 +79,7 @@ async def add(ask: Ask) -> web.Response:
     values = await _typed(ask)
     try:
         made = await api.add_trunk(ask, _wanted(values))
-    except BadRequestError as error:
+    except (BadRequestError, ConflictError) as error:
         return _form(ask, None, values, _errors(error))
     return go_to(ask.request, _place(ask), f"Calls of {made.name} are taken within seconds.")
 
@@ -96,7 +96,7 @@ async def change(ask: Ask) -> web.Response:
     trunk_id, values = id_in(ask, "trunk_id"), await _typed(ask)
     try:
         changed = await api.change_trunk(ask, trunk_id, _wanted(values))
-    except BadRequestError as error:
+    except (BadRequestError, ConflictError) as error:
         return _form(ask, await api.get_trunk(ask, trunk_id), values, _errors(error))
     return go_to(ask.request, _place(ask), f"The terms of {changed.name} hold for its calls within seconds.")
 
@@ -179,7 +179,7 @@ _MISSING = {
 }
 
 
-def _errors(error: BadRequestError) -> dict[str, str]:
+def _errors(error: ProblemError) -> dict[str, str]:
     remedy = f" {error.problem.remedy}." if error.problem.remedy else ""
     return {error.problem.field.partition("[")[0]: f"{error.problem.detail}{remedy}"}
 

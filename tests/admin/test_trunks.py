@@ -114,6 +114,23 @@ async def test_a_new_trunk_may_call_without_a_restart(board: Switchboard) -> Non
     assert "Last call refused" in text
 
 
+async def test_another_tenants_callers_are_not_decided_for(board: Switchboard) -> None:
+    """Whoever would take a part of a network out of another tenant's terms is told so; on its terms it is shared."""
+    network = {"networks": ["198.51.100.0/28"]}
+    assert (await board.api("POST", "/trunks", {**TERMS, **network}, who="stranger"))[0] == 201
+    for change in ({"networks": ["198.51.100.3"]}, {**network, "srtp": "off"}, {**network, "transports": ["udp"]}):
+        status, problem = await board.api("POST", "/trunks", {**TERMS, **change})
+        assert (status, problem["field"]) == (409, "networks[0]")
+    status, made = await board.api("POST", "/trunks", {**TERMS, **network})
+    assert status == 201
+    status, _ = await board.api("PUT", f"/trunks/{made['id']}", {**TERMS, **network, "min_tls": "1.2"})
+    assert status == 409
+    form = [("name", "Mine"), ("networks", "198.51.100.3"), ("srtp", "off"), ("min_tls", "1.3"), ("transports", "tls")]
+    status, _, text = await board.send("/trunks", form)
+    assert status == 422
+    assert 'id="networks-error"' in text
+
+
 def refused(ip: str, *called: str, reason: str = "", status: int = 403) -> RefusedCall:
     """A call that was not let in."""
     return RefusedCall(
