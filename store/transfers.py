@@ -3,16 +3,24 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 
 from store.scope import TenantStore
-from store.tables.base import among
-from store.tables.calls import SessionTable
 from store.tables.registers import SessionTransferTable
+
+_TOTALS: Final = """
+SELECT t.host, t.purpose, t.whose, t.countries, t.in_eu, t.transfer,
+       count(*) AS calls, sum(t.sent_bytes) AS sent, sum(t.received_bytes) AS received
+FROM session_transfers t JOIN sessions s ON s.tenant_id = t.tenant_id AND s.id = t.session_id
+WHERE t.tenant_id = :tenant_id AND s.tenant_id = :tenant_id AND t.session_id >= :first AND t.session_id < :last
+  AND (CAST(:project_ids AS uuid[]) IS NULL OR s.project_id = ANY (CAST(:project_ids AS uuid[])))
+GROUP BY t.host, t.purpose, t.whose, t.countries, t.in_eu, t.transfer
+ORDER BY sent DESC, t.host
+"""
 
 Purpose = Literal["model", "recording", "books"]
 """The realtime model during the call; the recording, and everything that is written about the call, afterwards."""
@@ -82,23 +90,12 @@ async def transfer_totals(
 
     A place that was entered in the register otherwise meanwhile is there once for each entry.
     """
-    row = SessionTransferTable
-    alike = (row.host, row.purpose, row.whose, row.countries, row.in_eu, row.transfer)
-    statement = (
-        select(
-            *alike,
-            func.count(),
-            func.sum(row.sent_bytes),
-            func.sum(row.received_bytes),
-        )
-        .where(col(row.session_id) >= first_id(since), col(row.session_id) < first_id(until))
-        .group_by(*alike)
-        .order_by(func.sum(row.sent_bytes).desc(), col(row.host))
+    rows = await store.fixed(
+        _TOTALS,
+        first=first_id(since),
+        last=first_id(until),
+        project_ids=None if project_ids is None else list(project_ids),
     )
-    if project_ids is not None:
-        statement = statement.join(SessionTable, col(SessionTable.id) == row.session_id).where(
-            among(SessionTable.project_id, project_ids)
-        )
     return tuple(
         TransferTotal(
             host=host,
@@ -111,7 +108,7 @@ async def transfer_totals(
             sent_bytes=int(sent),
             received_bytes=int(received),
         )
-        for host, purpose, whose, countries, in_eu, transfer, calls, sent, received in await store.rows(statement)
+        for host, purpose, whose, countries, in_eu, transfer, calls, sent, received in rows
     )
 
 

@@ -155,7 +155,7 @@ async def list_cases(
     if project_ids is not None:
         statement = statement.where(col(DsarCaseTable.project_id).in_(project_ids))
     if after is not None:
-        later = (DsarCaseTable.due_at == after.due_at) & (col(DsarCaseTable.id) > after.id)
+        later = (col(DsarCaseTable.due_at) == after.due_at) & (col(DsarCaseTable.id) > after.id)
         statement = statement.where(or_(col(DsarCaseTable.due_at) > after.due_at, later))
     return await _cases(store, await store.all(statement if limit is None else statement.limit(limit)))
 

@@ -108,7 +108,7 @@ async def send_package(send: Send) -> AsyncIterator[Package]:
     Where an error ends it, the list at its end is missing, so that no program takes it for a whole one.
     """
     passing = _Passing()
-    archive = zipfile.ZipFile(passing, "w")
+    archive = zipfile.ZipFile(passing, "w")  # type: ignore[call-overload]  # wants no more than write and flush
 
     async def hand_on() -> None:
         if piece := passing.take():

@@ -33,11 +33,10 @@ CREATE INDEX ON audit_leaves (tenant_id, tag, idx);
 
 -- Finds the acts about a thing. Proves nothing: that is the leaf's part.
 CREATE TABLE audit_about (
-    tenant_id uuid NOT NULL,
+    tenant_id uuid NOT NULL REFERENCES tenants,
     about     text NOT NULL,
     idx       bigint NOT NULL,
-    PRIMARY KEY (tenant_id, about, idx),
-    FOREIGN KEY (tenant_id, idx) REFERENCES audit_leaves (tenant_id, idx)
+    PRIMARY KEY (tenant_id, about, idx)
 );
 
 CREATE TABLE audit_personal (

@@ -56,11 +56,12 @@ async def test_a_project_goes_and_what_is_paid_for_stays(
     assert deletion.receipt is not None
     assert (deletion.sessions, deletion.counts["turns"], deletion.counts["numbers"]) == (3, 3, 1)
     assert where(all_seeing, bakery.project_id) == {
+        "public.audit_about",
         "public.audit_leaves",
         "public.project_deletions",
         "public.erasure_ledger",
     }
-    assert where(all_seeing, bakery.scenario_id) == {"public.audit_leaves"}, (
+    assert where(all_seeing, bakery.scenario_id) == {"public.audit_about", "public.audit_leaves"}, (
         "who made and published it, for seven years"
     )
     assert where(all_seeing, bakery.called) == set()

@@ -93,4 +93,5 @@ async def test_what_was_erased_does_not_come_back(
             again = await replay(database, blobs, NOW, seller_country="DE")
             assert (again.sessions, again.projects, again.expired) == (0, 0, 0)
         all_seeing = address(database_home, postgres.SUPERUSER, restored)
-        assert where(all_seeing, erased.id) == {"public.audit_leaves", "public.erasure_ledger", "public.consent_proofs"}
+        kept = {"public.audit_about", "public.audit_leaves", "public.erasure_ledger", "public.consent_proofs"}
+        assert where(all_seeing, erased.id) == kept
