@@ -38,6 +38,7 @@ from policies.retention import Wishes
 from policies.secret import Secret
 from policies.subprocessors import Place
 from store import answering, ingest, recordings, sessions
+from store.api_keys import make_key
 from store.audit.checkpoints import SignedCheckpoint, checkpoint
 from store.audit.log import record
 from store.blobs import Blobs
@@ -50,7 +51,7 @@ from store.erasure.receipts import sign_receipt
 from store.jobs import Work
 from store.journals import CallReport, ConsentEvent, NewRecording, SessionEvent, TakenMessage, Turn
 from store.keys import KeyRing
-from store.people import accounts, devices
+from store.people import accounts, devices, invitations, memberships
 from store.projects import Changes
 from store.scenarios import Scenario
 from store.scope import TenantStore
@@ -393,6 +394,39 @@ async def _deleted(draw: Draw) -> UUID:
     return project_id
 
 
+async def _invitation_token(draw: Draw) -> str:
+    """Of an invitation to the address that `accept` is called with."""
+    assert draw.store is not None
+    sent = await invitations.invite(
+        draw.store,
+        _address(draw),
+        "viewer",
+        base_url="http://127.0.0.1",
+        actor=Actor("user", str(draw.side.tenant_id)),
+        now=datetime.now(UTC),
+    )
+    return sent.link.rpartition("/")[2]
+
+
+async def _viewer(draw: Draw) -> UUID:
+    """Somebody whose role can be taken."""
+    assert draw.store is not None
+    made = await memberships.grant_role(draw.store, uuid7(), "viewer", actor=Actor("system", "driven"))
+    draw.drawn["membership"] = made.id
+    return made.user_id
+
+
+async def _good_key(draw: Draw) -> UUID:
+    """One that is not over."""
+    assert draw.store is not None
+    wish = KeyWish(name=draw.side.canary, scopes=frozenset({Scope.SESSIONS_READ}))
+    return (await make_key(draw.store, wish, actor=Actor("system", "driven"))).key.id
+
+
+def _address(draw: Draw) -> str:
+    return f"desk@{draw.side.canary}.example"
+
+
 def _secret_name(draw: Draw) -> str:
     return draw.chance.choice(("smtp", "trunk", "webhook"))
 
@@ -529,6 +563,13 @@ _BY_NAME: dict[str, Maker] = {
     "store.audit.log.entries.before": lambda draw: draw.chance.randrange(1, 99),
     "store.dsar.erasing.erase_for_case.case_id": _case,
     "store.erasure.projects.find_deletion.project_id": _deleted,
+    "store.people.invitations.accept.email": _address,
+    "store.people.invitations.accept.token": _invitation_token,
+    "store.people.invitations.find_by_link.token": _invitation_token,
+    "store.api_keys.rotate_key.api_key_id": _good_key,
+    "store.people.memberships.remove_member.user_id": _viewer,
+    "store.people.memberships.take_role.membership_id": lambda draw: draw.drawn["membership"],
+    "store.people.memberships.take_role.user_id": _viewer,
     "store.outbox.queue_mail.subject": lambda draw: draw.text,
     "store.jobs.forget.ids": lambda draw: [draw.id("erasure_id")],
     "store.jobs.forget.name": lambda _: "erasure_id",
