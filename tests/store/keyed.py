@@ -21,6 +21,9 @@ from store.blobs import Blobs
 from store.dsar import cases, contacts, intake
 from store.engine import Database
 from store.erasure.holds import list_holds, place_hold
+from store.people import accounts, challenges, devices, invitations, passkeys, totp
+from store.people.passkeys import NewPasskey
+from store.people.token_keys import token_seeds
 from store.scope import TenantStore
 from store.sealed_rows import KEYED
 from store.tables.dsar import DsarRouteTable
@@ -29,7 +32,17 @@ from tests.store.erasure.world import CALLER, make_call
 
 NUMBER: Final = PhoneNumber(CALLER, "DE", toll_free=False)
 _ADDRESS: Final = "anna@example.org"
+_BROWSER: Final = "a browser's secret"
 _SENT: Final = bytes(32)
+_PASSKEY: Final = NewPasskey(
+    relying_party="localhost",
+    credential_id=bytes(32),
+    public_key=bytes(77),
+    sign_count=0,
+    transports=["usb"],
+    backed_up=False,
+    label="Anna's blue key",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,16 @@ async def fill(database: Database, blobs: Blobs, shop: Shop, *, calls: int = 3) 
         )
         mail_id = await outbox.queue_mail(store, to=_ADDRESS, subject="Hello", body="How are you?", kind="test")
         await secrets_vault.set_secret(store, "plugin/calendar", Secret("a long and secret token"), actor=OPERATOR)
+        account = await accounts.find_or_make(store, _ADDRESS)
+        await devices.open_device(store, account.id, label="Firefox on Linux", browser=_BROWSER, at=now)
+        await challenges.start(store, _ADDRESS, browser=_BROWSER, base_url="http://127.0.0.1", at=now)
+        await challenges.guess(store, "no code", browser=_BROWSER, at=now)
+        await token_seeds(store, now)
+        await totp.begin_totp(store, account.id, now)
+        await passkeys.add_passkey(store, account.id, _PASSKEY, now, actor=OPERATOR)
+        await invitations.invite(
+            store, _ADDRESS, "viewer", project_id=None, base_url="http://127.0.0.1", actor=OPERATOR, now=now
+        )
         await answers.begin(store, OPERATOR, _SENT, _SENT, now)
         await answers.keep(store, OPERATOR, _SENT, 201, "an answer of the API")
     return Kept(shop, tuple(made), case_id, intake_id, code, mail_id)
@@ -95,10 +118,27 @@ async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
         "business": business and columns.open(business, "dsar_routes", "business", kept.intake_id, kept.case_id),
         "holds": [one.reason for one in await list_holds(store)],
         "mail": mail and (mail.to, mail.subject, mail.body),
+        "person": await _seen_of_person(store),
+        "invited": [one.email for one in await invitations.list_invitations(store)],
+        "sign-in": await challenges.address_of(store, _BROWSER, datetime.now(UTC)),
+        "tokens": await token_seeds(store, datetime.now(UTC)),
         "answer": await answers.begin(store, OPERATOR, _SENT, _SENT, datetime.now(UTC)),
         "secret": (await secrets_vault.use_secret(store, "plugin/calendar")).reveal(),
         "persons": [one.personal for one in await log.entries(store, limit=200, tag="tenant:dsar") if one.personal],
     }
+
+
+async def _seen_of_person(store: TenantStore) -> Any:
+    now = datetime.now(UTC)
+    person = await accounts.find_by_email(store, _ADDRESS)
+    if person is None:
+        return None
+    return (
+        person,
+        [(one.id, one.label) for one in await devices.devices_of(store, person.id, now)],
+        await totp.pending_totp(store, person.id, now),
+        await passkeys.passkeys_of(store, person.id),
+    )
 
 
 async def columns_filled(store: TenantStore) -> set[str]:

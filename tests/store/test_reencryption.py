@@ -33,6 +33,7 @@ from store.tables.base import TenantRow
 from store.tables.calls import SessionTable
 from store.tables.dsar import DsarCodeTable
 from store.tables.keys import DataKeyTable
+from store.tables.people import FailedCodeTable
 from tests.database import Shop
 from tests.store.erasure.conftest import all_seeing, blobs
 from tests.store.erasure.world import CALLER, make_call
@@ -43,7 +44,7 @@ __all__ = ["all_seeing", "blobs"]
 _ROOT = Path(__file__).parents[2]
 _HOUR = timedelta(hours=1)
 _MOST_STEPS = 80
-_RENEWED_ELSEWHERE = {"dsar_codes.number_index"}
+_RENEWED_ELSEWHERE = {"dsar_codes.number_index", "failed_codes.email_index"}
 """Rows that live for a day and have nothing from which an index could be made: they stay until they go."""
 
 
@@ -81,6 +82,7 @@ async def test_everything_comes_under_the_new_keys(database: Database, kept: Kep
     async with database.tenant(tenant_id) as store:
         before = await seen(store, kept)
         await store.change(delete(DsarCodeTable))
+        await store.change(delete(FailedCodeTable))
     assert len(before["calls"]) == 3
     assert before["persons"] == [{"number": CALLER}]
     await _rotate(database, tenant_id)
@@ -111,6 +113,7 @@ async def test_old_keys_go_with_the_last_backup(database: Database, kept: Kept, 
     async with database.tenant(tenant_id) as store:
         before = await seen(store, kept)
         await store.change(delete(DsarCodeTable))
+        await store.change(delete(FailedCodeTable))
     await _rotate(database, tenant_id)
     let_pass(all_seeing, _HOUR)
 
@@ -288,6 +291,7 @@ async def test_the_round_renews_what_is_due(
     let_pass(all_seeing, _HOUR)
     async with database.tenant(tenant_id) as store:
         await store.change(delete(DsarCodeTable))
+        await store.change(delete(FailedCodeTable))
     work = Work(database=database, blobs=blobs, tenant_id=tenant_id, job_id=1, task=reencryption.TASK, arguments={})
     await reencryption.run(work)
     assert (await _rows(database, tenant_id))[Purpose.WRAPPING, "decrypt_only"] == 0
@@ -367,6 +371,7 @@ async def test_killed_at_each_step_it_ends_the_same(
     async with database.tenant(tenant_id) as store:
         before = await seen(store, kept)
         await store.change(delete(DsarCodeTable))
+        await store.change(delete(FailedCodeTable))
     await _rotate(database, tenant_id)
     let_pass(all_seeing, _HOUR)
     onlooker = await Database.open(store_settings)
