@@ -176,6 +176,8 @@ async def refused_lately(ask: Ask) -> list[RefusedCall] | None:
         refused = await ask.services.telephone.refused()
     except EdgeAwayError:
         return None
+    if not refused:
+        return []
     async with ask.services.database.platform() as platform:
         everyone = await trunks.all_trunks(platform)
     async with ask.store() as store:
