@@ -15,6 +15,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from admin.services import Services
+from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from scripts.cli_call import speaker
 from scripts.master_key import master_key_of
@@ -164,7 +165,7 @@ async def _is_kept(scene: Scene, session_id: UUID) -> None:
         kinds = [event.kind for event in await sessions.consent_of(store, session_id)]
         assert kinds.index("disclosure_played") < kinds.index("gate_opened")
         recording = await recordings.open_recording(
-            store, FolderBlobs(scene.server.home / "blobs"), session_id, actor=OPERATOR
+            store, FolderBlobs(scene.server.home / "blobs"), session_id, reader=READS_ALL
         )
         assert recording is not None
         sound = await recording.read(0, recording.samples)
