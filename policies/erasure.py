@@ -5,76 +5,21 @@ What this file says is also what is done: `store.erasure` reads the rules from h
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-
-class Fate(StrEnum):
-    """What becomes of a row."""
-
-    DELETED = "deleted"
-    CUT_OFF = "cut_off"
-    """It stays, under a new random id and without anything that leads back."""
-    KEPT = "kept"
-    """It stays as it is; the table says why, and for how long."""
-    UNTOUCHED = "untouched"
-    """It has nothing to do with what goes."""
-
-
-class Holds(StrEnum):
-    """What a column holds, and so what becomes of it where its row stays."""
-
-    ID = "id"
-    """Random or counted: says nothing by itself."""
-    FACT = "fact"
-    """Nothing about a caller."""
-    BUSINESS = "business"
-    """The business's own words, names and numbers."""
-    CALL_SEALED = "call_sealed"
-    """Sealed under the call's data key: lost, also in backups, once that is shredded."""
-    TENANT_SEALED = "tenant_sealed"
-    """Sealed under a key of the tenant, and gone when its own purpose is."""
-    PERSON_SEALED = "person_sealed"
-    """Sealed under a key of the one person it is about: lost once that is deleted."""
-    WRAPPED_KEY = "wrapped_key"
-    """A key, wrapped by the one above it."""
-    INDEX = "index"
-    """A blind index: finds rows of a person, for those who hold the tenant's key."""
-    HASH = "hash"
-    """Something that we only check."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRule:
-    """What becomes of the rows of a table."""
-
-    call: Fate
-    """When the call that a row belongs to is erased."""
-    project: Fate
-    """When the project that a row belongs to is wiped."""
-    columns: Mapping[str, Holds]
-    """All but `tenant_id`, which every table has."""
-    link: str | None = None
-    """The column that names the call."""
-    why: str = ""
-    """Of what stays: why it may, and until when."""
-
-
-def _columns(**kinds: str) -> Mapping[str, Holds]:
-    return MappingProxyType({name: Holds[kind.upper()] for kind, names in kinds.items() for name in names.split()})
-
+from policies.erasure_rules import Fate, TableRule, columns
 
 TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     # ----------------------------------------------------------------------------------- the business and its set-up
     "tenants": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(business="name", fact="max_calls second_factor_for_all created_at"),
+        columns=columns(business="name", fact="max_calls second_factor_for_all created_at"),
     ),
     "projects": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(
+        columns=columns(
             id="id",
             business="name business_name retention_basis",
             fact="jurisdiction language time_zone recording_days transcript_days residency hipaa viewers_see"
@@ -83,51 +28,51 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "scenarios": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="id project_id", business="name", fact="published_version revision created_at"),
+        columns=columns(id="id project_id", business="name", fact="published_version revision created_at"),
     ),
     "scenario_versions": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(
+        columns=columns(
             id="scenario_id actor_id", business="content", fact="version copy_of actor_kind created_at"
         ),
     ),
     "scenario_drafts": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="scenario_id actor_id", business="content", fact="actor_kind changed_at"),
+        columns=columns(id="scenario_id actor_id", business="content", fact="actor_kind changed_at"),
     ),
     "numbers": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="id project_id scenario_id", business="called label", fact="created_at"),
+        columns=columns(id="id project_id scenario_id", business="called label", fact="created_at"),
     ),
     "trunks": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="id", business="name networks", fact="transports srtp min_tls created_at"),
+        columns=columns(id="id", business="name networks", fact="transports srtp min_tls created_at"),
     ),
     # ------------------------------------------------------------------------------------------------------ the calls
     "keys.data_keys": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(id="session_id", wrapped_key="wrapped", fact="created_at"),
+        columns=columns(id="session_id", wrapped_key="wrapped", fact="created_at"),
         why="goes before everything else: from then on nobody can read the rest, in a backup neither",
     ),
     "turns": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(
+        columns=columns(
             id="session_id ordinal", call_sealed="text_sealed", fact="role from_ms to_ms interrupted"
         ),
     ),
     "messages": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(
+        columns=columns(
             id="session_id ordinal", call_sealed="text_sealed", fact="from_sample to_sample created_at"
         ),
     ),
     "session_events": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(id="session_id ordinal", call_sealed="personal_sealed", fact="at_ms kind facts"),
+        columns=columns(id="session_id ordinal", call_sealed="personal_sealed", fact="at_ms kind facts"),
     ),
     "consent_events": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(
+        columns=columns(
             id="session_id ordinal",
             fact="at_ms kind verdict method wording_sha256 language from_sample to_sample",
         ),
@@ -135,11 +80,11 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "recordings": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(id="session_id blob", fact="sealed_bytes samples starts_at_sample created_at"),
+        columns=columns(id="session_id blob", fact="sealed_bytes samples starts_at_sample created_at"),
     ),
     "sessions": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="id",
-        columns=_columns(
+        columns=columns(
             id="id project_id scenario_id scenario_version",
             call_sealed="caller_sealed",
             index="caller_index",
@@ -150,7 +95,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "consent_proofs": TableRule(
         call=Fate.KEPT, project=Fate.KEPT, link="session_id",
-        columns=_columns(
+        columns=columns(
             id="session_id ordinal", fact="happened_at kind verdict method wording_sha256 language kept_until"
         ),
         why="law asks for proof of consent for five years (UWG 7a), and claims must be met (GDPR Art. 17(3)(b), (e));"
@@ -158,28 +103,28 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "usage_events": TableRule(
         call=Fate.CUT_OFF, project=Fate.CUT_OFF, link="session_id",
-        columns=_columns(id="id project_id project_stub session_id", fact="kind quantity happened_at"),
+        columns=columns(id="id project_id project_stub session_id", fact="kind quantity happened_at"),
         why="vouchers are kept for seven years, or longer where the seller's country asks for it (AO 147); without the"
         " call, and no more exact than its month",
     ),
     "keys.tenant_keys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="key_id root_id", wrapped_key="wrapped", fact="purpose state seals created_at empty_since destroyed_at"
         ),
     ),
     "secrets": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(tenant_sealed="value_sealed", business="name last_four", fact="set_at"),
+        columns=columns(tenant_sealed="value_sealed", business="name last_four", fact="set_at"),
     ),
     # ------------------------------------------------------------------------------------------- erasure and its proof
     "job_progress": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="job_id", fact="task done of changed_at"),
+        columns=columns(id="job_id", fact="task done of changed_at"),
     ),
     "legal_holds": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id project_id session_id owner_id",
             tenant_sealed="reason_sealed",
             fact="owner_kind placed_at expires_at",
@@ -188,7 +133,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "erasures": TableRule(
         call=Fate.KEPT, project=Fate.KEPT,
-        columns=_columns(
+        columns=columns(
             id="id actor_id then_arguments",
             fact="reason actor_kind asked_at sessions counts then_task finished_at receipt",
         ),
@@ -196,17 +141,17 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "erasure_sessions": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(id="erasure_id session_id"),
+        columns=columns(id="erasure_id session_id"),
         why="what is still to be done: each row goes in the transaction that does it",
     ),
     "erasure_ledger": TableRule(
         call=Fate.KEPT, project=Fate.KEPT,
-        columns=_columns(id="subject", fact="kind erased_at"),
+        columns=columns(id="subject", fact="kind erased_at"),
         why="so that no backup brings back what was erased; random ids that lead nowhere; for seven years",
     ),
     "project_deletions": TableRule(
         call=Fate.UNTOUCHED, project=Fate.KEPT,
-        columns=_columns(
+        columns=columns(
             id="project_id actor_id project_stub",
             fact="actor_kind asked_at sessions counts keys_shredded_at wiped_at receipt",
         ),
@@ -214,67 +159,67 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     # -------------------------------------------------------------------------------------------------- the audit log
     "audit_heads": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size", hash="edge")
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(fact="size", hash="edge")
     ),
     "audit_leaves": TableRule(
         call=Fate.KEPT, project=Fate.KEPT,
-        columns=_columns(id="idx actor_id", hash="leaf_hash", fact="leaf at tag actor_kind"),
+        columns=columns(id="idx actor_id", hash="leaf_hash", fact="leaf at tag actor_kind"),
         why="who did what and when, for seven years; ids only, and of persons a commitment that leads nowhere once its"
         " opening is gone",
     ),
     "audit_about": TableRule(
         call=Fate.KEPT, project=Fate.KEPT,
-        columns=_columns(id="about idx"),
+        columns=columns(id="about idx"),
         why="finds who did what to a thing, by its random id; goes with the text of the entry, after seven years",
     ),
     "audit_personal": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="idx", index="subject", person_sealed="sealed"),
+        columns=columns(id="idx", index="subject", person_sealed="sealed"),
         why="goes when the last call of the person goes",
     ),
     "audit_checkpoints": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="server_idx", fact="size note made_at", hash="root"),
+        columns=columns(id="server_idx", fact="size note made_at", hash="root"),
     ),
     "audit_anchors": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="size kind proof made_at")
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(fact="size kind proof made_at")
     ),
     "keys.subject_keys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(index="subject", wrapped_key="wrapped", fact="created_at"),
+        columns=columns(index="subject", wrapped_key="wrapped", fact="created_at"),
         why="goes with the last call of the person",
     ),
     # --------------------------------------------------------------------------------------------------- mail going out
     "mails": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="id", tenant_sealed="to_sealed subject_sealed body_sealed", fact="kind queued_at"),
+        columns=columns(id="id", tenant_sealed="to_sealed subject_sealed body_sealed", fact="kind queued_at"),
         why="gone once it is sent; a letter names a request by its id, and never what was said in a call",
     ),
     # --------------------------------------------------------------------------------------------- who else gets data
     "session_transfers": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, link="session_id",
-        columns=_columns(
+        columns=columns(
             id="session_id",
             fact="host purpose whose data countries in_eu transfer sent_bytes received_bytes",
         ),
     ),
     "subprocessors": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id", fact="name purpose data countries transfer hosts since told accepted baa_since"
         ),
     ),
     "subprocessor_notices": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="subprocessor_id", fact="since told_at"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="subprocessor_id", fact="since told_at"),
     ),
     # ------------------------------------------------------------------------------------------- who may do what here
     "memberships": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(id="id user_id project_id granted_by_id", fact="role granted_by_kind granted_at last_seen_at"),
+        columns=columns(id="id user_id project_id granted_by_id", fact="role granted_by_kind granted_at last_seen_at"),
     ),
     "invitations": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(
+        columns=columns(
             id="id project_id invited_by_id",
             tenant_sealed="email_sealed",
             hash="token_hash",
@@ -283,7 +228,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "api_keys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.DELETED,
-        columns=_columns(
+        columns=columns(
             id="id project_id made_by_id",
             business="name",
             hash="key_hash last_four",
@@ -292,11 +237,11 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     # -------------------------------------------------------------------------------------------- requests of callers
     "dsar_contacts": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(tenant_sealed="contact_sealed")
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(tenant_sealed="contact_sealed")
     ),
     "dsar_cases": TableRule(
         call=Fate.UNTOUCHED, project=Fate.KEPT,
-        columns=_columns(
+        columns=columns(
             id="id project_id erasure_id",
             tenant_sealed="caller_sealed contact_sealed",
             index="caller_index",
@@ -308,7 +253,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "dsar_intakes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id",
             tenant_sealed="number_sealed contact_sealed",
             index="number_index",
@@ -317,21 +262,21 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         ),
     ),
     "dsar_codes": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="id", index="number_index", fact="sent_at")
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="id", index="number_index", fact="sent_at")
     ),
     "dsar_routes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="intake_id case_id customer_id", tenant_sealed="business_sealed", fact="outcome"),
+        columns=columns(id="intake_id case_id customer_id", tenant_sealed="business_sealed", fact="outcome"),
     ),
     # ------------------------------------------------------------------------------------------- people who sign in
     "accounts": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="id", tenant_sealed="email_sealed", index="email_index", fact="made_at"),
+        columns=columns(id="id", tenant_sealed="email_sealed", index="email_index", fact="made_at"),
         why="goes with the person's account; no customer's",
     ),
     "challenges": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id customer_id",
             tenant_sealed="email_sealed",
             index="email_index",
@@ -341,12 +286,12 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         why="gone a day after it was asked for",
     ),
     "failed_codes": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="id", index="email_index", fact="failed_at"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="id", index="email_index", fact="failed_at"),
         why="gone after a day",
     ),
     "devices": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id user_id",
             tenant_sealed="label_sealed secret_sealed",
             hash="browser_hash",
@@ -356,17 +301,17 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
     ),
     "token_keys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="id", tenant_sealed="seed_sealed", fact="made_at"),
+        columns=columns(id="id", tenant_sealed="seed_sealed", fact="made_at"),
         why="the server's own; goes when nothing that it has signed is good any more",
     ),
     "totps": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(id="id user_id", tenant_sealed="secret_sealed", fact="last_step begun_at confirmed_at"),
+        columns=columns(id="id user_id", tenant_sealed="secret_sealed", fact="last_step begun_at confirmed_at"),
         why="goes when the person removes it, or with the account",
     ),
     "passkeys": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
+        columns=columns(
             id="id user_id credential_id",
             tenant_sealed="label_sealed",
             fact="relying_party public_key sign_count transports backed_up added_at used_at",
@@ -374,21 +319,22 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         why="goes when the person removes it, or with the account",
     ),
     "passkey_challenges": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="device_id challenge", fact="purpose ends_at"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="device_id challenge", fact="purpose ends_at"),
         why="goes when it is used, or with the device",
     ),
     "recovery_codes": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="user_id", hash="code_hash"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="user_id", hash="code_hash"),
         why="goes when it is used, or with the account",
     ),
     "wrong_codes": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(id="user_id", fact="since count"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(id="user_id", fact="since count"),
         why="goes with the account",
     ),
     "kept_answers": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
-        columns=_columns(
-            id="actor_kind actor_id", hash="key_hash request_hash", tenant_sealed="answer_sealed", fact="begun_at status"
+        columns=columns(
+            id="actor_kind actor_id", hash="key_hash request_hash", tenant_sealed="answer_sealed",
+            fact="begun_at status",
         ),
         why="for a day, so that a request that is sent again is not done again",
     ),
@@ -396,19 +342,19 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
 
 OBJECTS: Final[Mapping[str, TableRule]] = MappingProxyType({
     "recordings": TableRule(
-        call=Fate.DELETED, project=Fate.DELETED, columns=_columns(call_sealed="content"),
+        call=Fate.DELETED, project=Fate.DELETED, columns=columns(call_sealed="content"),
         why="all versions of it",
     ),
     "ledger": TableRule(
-        call=Fate.KEPT, project=Fate.KEPT, columns=_columns(id="content"),
+        call=Fate.KEPT, project=Fate.KEPT, columns=columns(id="content"),
         why="the same random ids as erasure_ledger, where a restored database cannot overwrite them",
     ),
     "anchors": TableRule(
-        call=Fate.KEPT, project=Fate.KEPT, columns=_columns(fact="content"),
+        call=Fate.KEPT, project=Fate.KEPT, columns=columns(fact="content"),
         why="checkpoints of the server's own audit log, locked for the seven years of it: hashes and signatures only",
     ),
     "probe": TableRule(
-        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=_columns(fact="content"),
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED, columns=columns(fact="content"),
         why="shows at the start that the bucket is closed; removed at once",
     ),
 })  # fmt: skip  # as above

@@ -16,7 +16,7 @@ import structlog
 from sqlmodel import case, col, exists, func, not_, select, tuple_, update
 
 from policies.audit_tags import Actor, Tag
-from policies.erasure import Holds
+from policies.erasure_rules import Holds
 from policies.key_schedule import RENEWED, Purpose
 from store import sessions
 from store.audit.log import forget, openings_of, record, rename_subject

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlmodel import and_, func, select
 
 from policies.erasure import TABLES as RULES
-from policies.erasure import Holds, TableRule
+from policies.erasure_rules import Holds, TableRule
 from policies.key_schedule import Purpose
 from store.keys import prefix_of
 from store.scope import TenantStore

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlmodel import col, delete, select
 
 from policies.erasure import TABLES as RULES
-from policies.erasure import Fate
+from policies.erasure_rules import Fate
 from policies.retention import proof_kept_until
 from store import jobs
 from store.audit.log import forget

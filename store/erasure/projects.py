@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
 from policies.erasure import TABLES as RULES
-from policies.erasure import Fate
+from policies.erasure_rules import Fate
 from policies.retention import BACKUP_DAYS, GRACE_DAYS, WIPE_ALARM_DAYS
 from store import jobs
 from store.audit.log import record

@@ -2,7 +2,8 @@
 
 import pytest
 
-from policies.erasure import OBJECTS, TABLES, Fate, Holds, TableRule
+from policies.erasure import OBJECTS, TABLES
+from policies.erasure_rules import Fate, Holds, TableRule
 
 _ALL = {**TABLES, **{f"object {name}": rule for name, rule in OBJECTS.items()}}
 
