@@ -457,6 +457,15 @@ def _wrapped_key(draw: Draw) -> bytes:
     return bytes(found[0]) if found else draw.chance.randbytes(65)
 
 
+def _wrapped_keys(draw: Draw) -> Mapping[UUID, bytes]:
+    """Of several calls, of either tenant."""
+    session_ids = [draw.id("session_id") for _ in range(2)]
+    found = draw.world.all_seeing.execute(
+        "SELECT session_id, wrapped FROM keys.data_keys WHERE session_id = ANY(%s)", (session_ids,)
+    )
+    return {session_id: bytes(wrapped) for session_id, wrapped in found.fetchall()}
+
+
 async def _receipt(draw: Draw) -> dict[str, Any]:
     async with draw.world.database.tenant(draw.side.tenant_id) as store:
         leaf = await record(store, Actor("system", "driven"), Tag.SESSIONS_ERASED)
@@ -567,6 +576,7 @@ _BY_NAME: dict[str, Maker] = {
     "store.people.invitations.accept.token": _invitation_token,
     "store.people.invitations.find_by_link.token": _invitation_token,
     "store.api_keys.rotate_key.api_key_id": _good_key,
+    "store.keys.KeyRing.unwrap_data_keys.wrapped": _wrapped_keys,
     "store.people.memberships.remove_member.user_id": _viewer,
     "store.people.memberships.take_role.membership_id": lambda draw: draw.drawn["membership"],
     "store.people.memberships.take_role.user_id": _viewer,
