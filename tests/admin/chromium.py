@@ -1,17 +1,22 @@
 """A browser in front of a whole server, and what people do in it."""
 
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pyotp
+from aiosmtpd.controller import Controller
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from scripts.ports import free_port
 from tests.scripts.conftest import Server, until
 
 CHROMIUM = "/usr/bin/chromium"
@@ -78,20 +83,47 @@ def set_up_app(page: Page) -> Authenticator:
     app = Authenticator(page.locator("code").first.inner_text().replace(" ", ""))
     page.get_by_label("Code of the app").fill(app.code())
     page.get_by_role("button", name="Use this app").click()
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_text("I have kept them").click()
     return app
 
 
-def mailed(server: Server, what: str, *, after: int = 0) -> re.Match[str]:
-    """What matches in the mails that the server has shown, for want of a mail server, behind this point of its log."""
-    matches: list[re.Match[str]] = []
+class Mailbox:
+    """A mail server that keeps what it is given."""
 
-    def there() -> bool:
-        matches[:] = list(re.finditer(what, server.text()[after:]))
-        return bool(matches)
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port(socket.SOCK_STREAM))
 
-    until(there, 30)
-    return matches[-1]
+    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take a mail."""
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        self.mails.append(mail.get_body().get_content())  # type: ignore[union-attr]  # ours have one
+        return "250 OK"
+
+    @property
+    def url(self) -> str:
+        """For AITELIER_SMTP_URL."""
+        return f"smtp://127.0.0.1:{self._controller.port}"
+
+    @contextmanager
+    def open(self) -> Iterator["Mailbox"]:
+        """Take mails for the length of a block."""
+        self._controller.start()
+        try:
+            yield self
+        finally:
+            self._controller.stop()
+
+    def newest(self, what: str, after: int) -> str:
+        """What matches in the mails behind the first so many, once it has come."""
+        found: list[str] = []
+
+        def there() -> bool:
+            found[:] = [match[1] for mail in self.mails[after:] for match in re.finditer(what, mail)]
+            return bool(found)
+
+        until(there, 30)
+        return found[-1]
 
 
 def confirm(page: Page, app: Authenticator) -> None:

@@ -15,10 +15,10 @@ from tests.admin.chromium import (
     CHROMIUM,
     OWNER,
     Authenticator,
+    Mailbox,
     chromium,
     confirm,
     first_owner,
-    mailed,
     new_page,
     pages_of,
     ring,
@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="NOT TESTED: apt-get install chromium libatomic1"),
 ]
+LINK = r"(http://127\.0\.0\.1:\d+/sign-in/link/[\w-]+)"
 CALLER = "+442079460123"
 WORDING = "Welcome to Harbour Dental, where a purple computer that is an artificial intelligence answers."
 
@@ -42,6 +43,7 @@ class House:
     browser: Browser
     page: Page
     app: Authenticator
+    mailbox: Mailbox
     home: str
     """The path of the tenant's pages."""
     failures: list[str]
@@ -54,7 +56,12 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     """One server and one browser for all of it, with two calls of before."""
-    with served({}, "--drain-seconds", "2") as server, chromium() as browser:
+    mailbox = Mailbox()
+    with (
+        mailbox.open(),
+        served({"AITELIER_SMTP_URL": mailbox.url}, "--drain-seconds", "2") as server,
+        chromium() as browser,
+    ):
         page = new_page(browser)
         failures: list[str] = []
         page.on("pageerror", lambda error: failures.append(str(error)))
@@ -64,7 +71,7 @@ def house() -> Iterator[House]:
         home = page.url.removeprefix(server.admin).rstrip("/")
         ring(server, "What are your opening hours?", "Goodbye.", caller=CALLER)
         ring(server, "Goodbye.", caller="+442079460777")
-        yield House(server, browser, page, app, home, failures)
+        yield House(server, browser, page, app, mailbox, home, failures)
 
 
 def test_the_first_owner_sees_what_happens(house: House) -> None:
@@ -86,18 +93,18 @@ def _rows(house: House) -> int:
 def test_signing_in_by_code_and_by_link(house: House) -> None:
     """A code that was mailed opens the browser that asked; the link opens it, too, and no other."""
     for way in ("code", "link"):
-        after = len(house.server.text())
+        after = len(house.mailbox.mails)
         page, other = new_page(house.browser), new_page(house.browser)
         page.goto(f"{house.server.admin}/sign-in?next=/account/confirm")
         page.get_by_label("Your mail address").fill(OWNER)
         page.get_by_role("button", name="Mail me a code").click()
         expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
         if way == "code":
-            code = mailed(house.server, r"\b(\d{6})\b(?=[^0-9]*ten minutes|.*)", after=after)[1]
+            code = house.mailbox.newest(r"code: (\d{6})", after)
             page.get_by_label("Six-digit code").fill(code)
             page.get_by_role("button", name="Sign in").click()
         else:
-            link = mailed(house.server, r"(http://127\.0\.0\.1:\d+/sign-in/link/[\w-]+)", after=after)[1]
+            link = house.mailbox.newest(LINK, after)
             other.goto(link)
             expect(other.get_by_role("heading", name="This is another browser")).to_be_visible()
             page.goto(link)
@@ -110,12 +117,12 @@ def test_signing_in_by_code_and_by_link(house: House) -> None:
 
 def test_a_device_that_is_signed_out_is_cut_off(house: House) -> None:
     """From My security another browser is signed out, and its next click leads to the sign-in."""
-    after = len(house.server.text())
+    after = len(house.mailbox.mails)
     stolen = new_page(house.browser)
     stolen.goto(f"{house.server.admin}/sign-in")
     stolen.get_by_label("Your mail address").fill(OWNER)
     stolen.get_by_role("button", name="Mail me a code").click()
-    link = mailed(house.server, r"(http://127\.0\.0\.1:\d+/sign-in/link/[\w-]+)", after=after)[1]
+    link = house.mailbox.newest(LINK, after)
     stolen.goto(link)
     stolen.get_by_role("button", name="Sign in").click()
     stolen.goto(f"{house.server.admin}/account/security")

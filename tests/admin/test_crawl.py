@@ -96,7 +96,8 @@ async def test_no_secret_is_shown(world: World, ids: Ids) -> None:
     for who in ("olga", "vera"):
         pieces += [(f"{who}: {name}", one[1]) for name, one in (await crawled(world, ids, world.browser(who))).items()]
     pieces += [(name, one[1]) for name, one in (await crawled(world, ids, world.program("all"))).items()]
-    assert set(found([*pieces, ("planted", SECRET.encode())], needles)) == {"vault in planted", "vault (URL) in planted"}
+    pieces.append(("planted", SECRET.encode()))
+    assert set(found(pieces, needles)) == {"vault in planted", "vault (URL) in planted"}
     assert sum(b"HTTP" not in content and len(content) > 200 for _, content in pieces) > len(READ)
 
 
