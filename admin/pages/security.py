@@ -67,7 +67,7 @@ async def show(visit: Visit) -> web.Response:
         must_have=must_have,
         takes_passkeys=second_factor.party_of(visit).takes_passkeys,
         at_localhost=second_factor.at_localhost(visit),
-        devices=signed_in,
+        devices=sorted(signed_in, key=lambda one: one.id != visit.identity.device_id),  # this one first
         this_device=visit.identity.device_id,
         happened=happened,
         next=safe_path(onwards, ""),
