@@ -160,6 +160,7 @@ async def kept_at(ask: Ask) -> tuple[KeepingPlace, ...]:
     return tuple(
         KeepingPlace(host=place.host, whose=place.whose, countries=place.countries, in_eu=place.in_eu)
         for place in await ask.services.kept_at()
+        if place.kind != "here"
     )
 
 

@@ -77,6 +77,12 @@ async def check(ask: Ask) -> web.Response:
     return go_to(ask.request, f"/t/{ask.tenant_id}/audit#proof", notice)
 
 
+async def keys(ask: Ask) -> web.Response:
+    """The public keys, as `aitelier audit key` prints them."""
+    text = "".join(f"{key}\n" for key in (await api.get_audit_state(ask)).public_keys)
+    return web.Response(text=text, headers={"Content-Disposition": 'attachment; filename="audit-keys.txt"'})
+
+
 async def export(ask: Ask) -> web.StreamResponse:
     """The whole log, as a file that `aitelier audit verify` proves."""
     return await api.export_audit(ask)

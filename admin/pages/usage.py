@@ -15,6 +15,7 @@ from admin.csv import send_csv
 from admin.pages.names import names_for
 from admin.pages.queries import query_of, with_query
 from admin.pages.render import page
+from admin.pages.shown import plain
 
 _HEAD: Final = ("Month", "Project", "Kind", "Quantity", "Calls")
 _CALL_MS: Final = "call_ms"
@@ -41,11 +42,13 @@ async def show(ask: Ask) -> web.Response:
     query = query_of(ask.request, UsageQuery)
     found = await api.get_usage(ask, query)
     lines = _lines(found)
+    kinds = sorted({one.kind for one in found.items} - {_CALL_MS})
     return page(
         ask,
         "usage.html",
         lines=lines,
-        kinds=sorted({one.kind for one in found.items} - {_CALL_MS}),
+        kinds=kinds,
+        headings=[(plain(kind), "num") for kind in kinds],
         minutes=sum(line.minutes for line in lines),
         calls=sum(line.calls for line in lines),
         query=query,
