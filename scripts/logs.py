@@ -183,6 +183,11 @@ def set_up(*, as_json: bool | None = None) -> None:
     loguru.logger.add(from_loguru, level="WARNING", format="{message}")
 
 
+def lines_are_json() -> bool:
+    """Whether a log collector is to read what is written, and not somebody at a terminal."""
+    return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
+
+
 def name_process(name: str) -> None:
     """Put the name of this part of the server on every line it will write."""
     structlog.contextvars.bind_contextvars(part=name)

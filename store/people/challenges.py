@@ -82,7 +82,7 @@ async def start(house: TenantStore, email: str, *, browser: str, base_url: str, 
     )
     if not flooded:
         letter = letters.sign_in(code, f"{base_url}/sign-in/link/{link}")
-        await queue_mail(house, to=email, subject=letter.subject, body=letter.body, kind="sign_in")
+        await queue_mail(house, to=email, subject=letter.subject, body=letter.body, kind=letters.SIGN_IN)
 
 
 async def address_of(house: TenantStore, browser: str, at: datetime) -> str | None:

@@ -5,6 +5,8 @@ from typing import Final
 
 from store.dsar.letters import Letter
 
+SIGN_IN: Final = "sign_in"
+"""What the outbox calls the mail that signs somebody in."""
 _NOT_YOU: Final = (
     "If that was not you, open My security in the web admin, end every sign-in that you do not know, and tell whoever"
     " runs this server."

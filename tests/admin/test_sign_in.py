@@ -12,7 +12,7 @@ import pytest
 import trustme
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar, TCPConnector
 from aiohttp.test_utils import TestServer
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
 from admin.app import make_app
 from admin.auth.browsers import label_of
@@ -25,9 +25,10 @@ from store.house import open_house
 from store.outbox import Mail, find_mail
 from store.people import accounts, devices
 from store.people.first_owner import first_owner_link
-from store.people.memberships import grants_of
+from store.people.memberships import grant_role, grants_of
 from store.tables.people import MembershipTable
 from store.tables.registers import MailTable
+from store.tables.setup import ProjectTable
 from tests.admin.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -312,6 +313,24 @@ async def test_an_ended_sign_in_is_over_at_once(world: World) -> None:
                 await devices.revoke_others(house, account.id, None, actor=OPERATOR, at=now)
         assert (await world.client.get("/", headers=token)).status == HTTPStatus.UNAUTHORIZED
         assert not await browser.is_in()
+
+
+async def test_where_patients_data_lies_idling_ends_the_sign_in(world: World) -> None:
+    """Whoever has asked for something there is out after a quarter of an hour; whoever works goes on."""
+    tenant_id, browser = world.florist.tenant_id, Browser(world)
+    await browser.sign_in("idle@florist.example")
+    async with open_house(world.services.database) as house:
+        account = await accounts.find_by_email(house, "idle@florist.example")
+    assert account is not None
+    async with world.services.database.tenant(tenant_id) as store:
+        await grant_role(store, account.id, "viewer", actor=OPERATOR)
+        await store.change(
+            update(ProjectTable).where(col(ProjectTable.id) == world.florist.project_id).values(hipaa=True)
+        )
+    for minutes, path, is_in in ((20, "/", True), (21, f"/t/{tenant_id}/", True), (34, "/", True), (50, "/", False)):
+        world.clock.ahead_s = minutes * 60
+        answer = await browser.get(path)
+        assert answer.headers.get("Location", "").startswith("/sign-in") != is_in, minutes
 
 
 async def test_signing_out(world: World) -> None:

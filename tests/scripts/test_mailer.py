@@ -3,6 +3,7 @@
 import asyncio
 import email.message
 import email.policy
+import json
 import logging
 import ssl
 import warnings
@@ -22,6 +23,7 @@ from store.blobs import FolderBlobs
 from store.engine import Database
 from store.jobs import Work
 from store.outbox import SEND_MAIL, find_mail, queue_mail
+from store.people.letters import SIGN_IN
 from store.settings import StoreSettings
 from store.worker import JobWorker
 from tests.database import Shop, bakery, database, database_home, florist, store_settings
@@ -114,10 +116,10 @@ async def mail_server(postbox: Postbox, world: World | None, *, scheme: str = "s
     await asyncio.sleep(0.05)  # connections that are being dropped go with the loop's next turns
 
 
-async def queued(database: Database, shop: Shop) -> Work:
+async def queued(database: Database, shop: Shop, kind: str = SIGN_IN) -> Work:
     """A mail in the outbox, and the work of sending it."""
     async with database.tenant(shop.tenant_id) as store:
-        mail_id = await queue_mail(store, to=TO, subject=SUBJECT, body=BODY, kind="sign_in")
+        mail_id = await queue_mail(store, to=TO, subject=SUBJECT, body=BODY, kind=kind)
     return Work(
         database=database,
         blobs=None,  # type: ignore[arg-type]  # mail has none
@@ -231,6 +233,18 @@ async def test_without_a_server_a_mail_is_shown_once(
     assert not await waits(work)
     await mailer.send(work)
     assert not capsys.readouterr().out
+
+
+async def test_among_lines_for_a_collector_the_code_can_be_read(
+    database: Database, bakery: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail that signs somebody in is one line of JSON, as it passes the supervisor; whom it is for is not in it."""
+    monkeypatch.setattr("scripts.mailer.lines_are_json", lambda: True)
+    await Mailer(None, SENDER).send(await queued(database, bakery))
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "mail_shown" in one]
+    assert json.loads(line) == {"event": "mail_shown", "kind": SIGN_IN, "body": BODY}
+    await Mailer(None, SENDER).send(await queued(database, bakery, "dsar"))
+    assert "mail_shown" not in capsys.readouterr().out
 
 
 async def test_a_waiting_mail_lies_sealed_and_is_its_tenants_alone(
