@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from store.trunks import MinTls, Srtp
@@ -21,8 +20,6 @@ class Guide:
     srtp: Srtp = "mandatory"
     min_tls: MinTls = "1.3"
     sources: Sequence[str]
-    checked_on: date | None = None
-    """When its steps and networks were last held against the sources."""
 
 
 _ALL: Final = (
@@ -37,7 +34,6 @@ _ALL: Final = (
             "https://www.twilio.com/docs/sip-trunking/ip-addresses",
             "https://www.twilio.com/docs/api/errors/32222",
         ),
-        checked_on=date(2026, 11, 25),
     ),
     Guide(
         key="telnyx",
@@ -49,7 +45,6 @@ _ALL: Final = (
             "https://developers.telnyx.com/docs/voice/sip-trunking/routing/failover-and-retries",
             "https://support.telnyx.com/en/articles/4404448-sip-connection-inbound-outbound-settings",
         ),
-        checked_on=date(2026, 11, 25),
     ),
     Guide(
         key="sipgate",
