@@ -33,7 +33,7 @@ def test_every_setting_that_is_named_exists() -> None:
 def test_every_command_that_is_named_exists() -> None:
     """Each `aitelier …` in a code block or in the text is a command, and so is each scripts/…."""
     root = typer.main.get_command(app)
-    for line in re.findall(r"(?:`|/)aitelier ([a-z][a-z ]*)", TEXT):
+    for line in re.findall(r"(?:`|/)aitelier ([a-z][a-z -]*)", TEXT):
         commands = inner_commands(root)
         for word in line.split():
             if not commands:

@@ -53,6 +53,7 @@ def test_an_operator_lets_people_in(server: Server) -> None:
         (("add", "a@b.example", "--role", "king"), "--role"),
         (("invite", "a@b.example", "--project", "Moon"), "--project"),
         (("remove", "stranger@b.example"), "EMAIL"),
+        (("reset-factors", "stranger@b.example"), "EMAIL"),
         (("list", "--tenant", "Nobody"), "--tenant"),
     ],
 )
