@@ -135,18 +135,18 @@ def confirm(page: Page, app: Authenticator) -> None:
 
 def ring(server: Server, *said: str, caller: str = "+442079460123", keys: str = "1") -> str:
     """A real call by telephone to the demo, from its beginning to its end; what the telephone has shown."""
-    words = [word for sentence in said for word in ("--say", sentence)]
-    done = server.cli("call", sip_uri(server), "--key", keys, "--caller", caller, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    telephone = ringing(server, *said, caller=caller, keys=keys)
+    shown, _ = telephone.communicate(timeout=150)
+    assert telephone.returncode == 0, shown
+    return shown
 
 
-def ringing(server: Server, *said: str, caller: str = "+442079460124") -> "subprocess.Popen[str]":
+def ringing(server: Server, *said: str, caller: str = "+442079460124", keys: str = "1") -> "subprocess.Popen[str]":
     """The same, while it goes on."""
     words = [word for sentence in said for word in ("--say", sentence)]
     command = [sys.executable, "-P", "-c", "from scripts.cli import main; main()", "call", sip_uri(server)]
     return subprocess.Popen(
-        [*command, "--key", "1", "--caller", caller, *words],
+        [*command, "--key", keys, "--caller", caller, *words],
         cwd=Path(__file__).resolve().parents[2],
         env=dict(server.environment),
         stdout=subprocess.PIPE,
