@@ -93,9 +93,9 @@ _LIKELY_NAMES: Final = re.compile(
 )
 
 
-def redact_together(texts: Sequence[str]) -> list[str]:
-    """The texts of one call; a name that was said once is masked wherever it is said again."""
-    names = {word for text in texts for word in _name_words(text)}
+def redact_together(texts: Sequence[str], said: Sequence[str] = ()) -> list[str]:
+    """Texts of one call; a name that stands once in them, or in what else was said, is masked wherever it stands."""
+    names = {word for text in (*texts, *said) for word in _name_words(text)}
     if not names:
         return [redact(text) for text in texts]
     listed = "|".join(re.escape(word) for word in sorted(names, key=len, reverse=True))

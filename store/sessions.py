@@ -233,7 +233,7 @@ async def turns_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> t
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
     await note_reading(store, "transcript", (session_id,), actor=reader.actor)
-    texts = [columns.open(row.text_sealed, "turns", "text", session_id, row.ordinal) for row in rows]
+    shown = await _shown(store, columns, session_id, _texts_of(columns, session_id, rows), visibility)
     return tuple(
         Turn(
             role=msgspec.convert(row.role, Literal["caller", "agent"]),
@@ -242,7 +242,7 @@ async def turns_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> t
             to_ms=row.to_ms,
             interrupted=row.interrupted,
         )
-        for row, text in zip(rows, _shown(texts, visibility), strict=True)
+        for row, text in zip(rows, shown, strict=True)
     )
 
 
@@ -256,10 +256,10 @@ async def messages_of(store: TenantStore, session_id: UUID, *, reader: Reader) -
         return ()
     columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
     await note_reading(store, "messages", (session_id,), actor=reader.actor)
-    texts = [columns.open(row.text_sealed, "messages", "text", session_id, row.ordinal) for row in rows]
+    shown = await _shown(store, columns, session_id, _texts_of(columns, session_id, rows), visibility)
     return tuple(
         TakenMessage(text=text, from_sample=row.from_sample, to_sample=row.to_sample)
-        for row, text in zip(rows, _shown(texts, visibility), strict=True)
+        for row, text in zip(rows, shown, strict=True)
     )
 
 
@@ -325,8 +325,19 @@ async def facts_of(store: TenantStore, session_id: UUID, kinds: Collection[str])
     return tuple(SessionEvent(at_ms=at_ms, kind=kind, facts=facts) for at_ms, kind, facts in rows)
 
 
-def _shown(texts: Sequence[str], visibility: Visibility) -> Sequence[str]:
-    return redact_together(texts) if visibility == "redacted" else texts
+async def _shown(
+    store: TenantStore, columns: CallColumns, session_id: UUID, texts: Sequence[str], visibility: Visibility
+) -> Sequence[str]:
+    """As far as they may be read. Where a name is said in a turn, it is masked in messages too, and the other way."""
+    if visibility == "all":
+        return texts
+    turns = await store.all(select(TurnTable).where(TurnTable.session_id == session_id))
+    messages = await store.all(select(MessageTable).where(MessageTable.session_id == session_id))
+    return redact_together(texts, _texts_of(columns, session_id, (*turns, *messages)))
+
+
+def _texts_of(columns: CallColumns, session_id: UUID, rows: Sequence[TurnTable | MessageTable]) -> Sequence[str]:
+    return [columns.open(row.text_sealed, row.__tablename__, "text", session_id, row.ordinal) for row in rows]
 
 
 def _session(store: TenantStore, row: Any, key: bytes | None) -> Session:
