@@ -52,7 +52,8 @@
     waiting.set(id, []);
     let text = "";
     try {
-      const answer = await fetch(`${list.dataset.cards}${id}/card`);
+      // The page asks by itself: that is no sign of somebody being there.
+      const answer = await fetch(`${list.dataset.cards}${id}/card`, { headers: { "HX-Request": "true" } });
       if (answer.ok) text = await answer.text();
     } catch { /* the stream tells of the call again */ }
     const changes = waiting.get(id);
