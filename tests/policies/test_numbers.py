@@ -6,7 +6,7 @@ from phonenumbers import geocoder
 
 from policies.area_codes import STATE_OF_AREA_CODE
 from policies.jurisdictions import UNKNOWN
-from policies.numbers import jurisdictions_of, parse_number
+from policies.numbers import is_country, jurisdictions_of, parse_number
 
 STATE_NAMES = {
     "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
@@ -123,3 +123,12 @@ def test_area_codes_agree_with_the_geocoder() -> None:
     assert len(found) == 359
     assert len(set(found.values())) == 51
     assert without_state == 24
+
+
+@pytest.mark.parametrize(
+    ("code", "is_one"),
+    [("DE", True), ("US", True), ("GB", True), ("ZZ", False), ("de", False), ("EU", False), ("", False)],
+)
+def test_countries_are_known_by_their_codes(code: str, is_one: bool) -> None:  # noqa: FBT001  # a table's column
+    """What is no country, or none with telephones, is not taken for one."""
+    assert is_country(code) is is_one

@@ -191,11 +191,14 @@ async def aged(database: Database) -> Shop:
 async def test_old_entries_go_and_the_proof_stays(database: Database, aged: Shop) -> None:
     """After seven years an entry's text goes; younger ones stay, and checkpoints from before still hold."""
     older = await checkpoints.checkpoint(database, aged.tenant_id)
+    project = str(aged.project_id)
     async with database.tenant(aged.tenant_id) as store:
         before = await log.entries(store, limit=100)
+        assert await log.entries(store, about=project)
         assert await export.prune(store, actor=Actor("system", "retention")) == len(before) - 2
         assert await export.prune(store, actor=Actor("system", "retention")) == 0
         told, *left = await log.entries(store, limit=100)
+        assert await log.entries(store, about=project) == (), "nor does anything lead from the project to them"
         assert [row.subject for row in await store.all(select(SubjectKeyTable))] == [SUBJECT]
     assert (told.tag, told.facts["up_to"]) == (Tag.AUDIT_PRUNED, len(before) - 2)
     assert [entry.facts.get("years") for entry in left] == [1, 6, *[None] * (len(before) - 2)]

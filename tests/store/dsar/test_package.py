@@ -1,6 +1,7 @@
 """A ZIP file is written piece by piece, appears whole or not at all, and says what is in it."""
 
 import hashlib
+import io
 import json
 import tracemalloc
 import zipfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store.dsar.package import MANIFEST, open_package
+from store.dsar.package import MANIFEST, open_package, send_package
 
 PIECE = bytes(range(256)) * 512  # 128 KiB
 
@@ -73,3 +74,43 @@ async def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConnectionError):
         await fail()
     assert _files(tmp_path) == {target.name: b"older"}
+
+
+async def test_what_is_sent_is_whole_and_lies_nowhere() -> None:
+    """The pieces joined are a ZIP file with every entry; each was handed on before the next was asked for."""
+    sent: list[bytes] = []
+
+    async def send(piece: bytes) -> None:
+        sent.append(piece)
+
+    async with send_package(send) as package:
+        await package.stream("sound.wav", _pieces(50))
+        assert sum(map(len, sent)) >= 50 * len(PIECE)
+        await package.add("a.txt", b"one")
+        await package.finish({})
+    assert max(map(len, sent)) < 2 * len(PIECE)
+    with zipfile.ZipFile(io.BytesIO(b"".join(sent))) as archive:
+        assert archive.testzip() is None
+        assert archive.read("sound.wav") == PIECE * 50
+        assert set(archive.namelist()) == {"sound.wav", "a.txt", MANIFEST}
+
+
+async def test_what_breaks_off_is_no_package() -> None:
+    """Without its end, no program takes what was sent for a ZIP file."""
+    sent: list[bytes] = []
+
+    async def send(piece: bytes) -> None:
+        sent.append(piece)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield PIECE
+        raise ConnectionError
+
+    async def fail() -> None:
+        async with send_package(send) as package:
+            await package.add("a.txt", b"one")
+            await package.stream("sound.wav", broken())
+
+    with pytest.raises(ConnectionError):
+        await fail()
+    assert not zipfile.is_zipfile(io.BytesIO(b"".join(sent)))
