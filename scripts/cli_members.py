@@ -187,6 +187,27 @@ def reset_factors(email: Email) -> None:
     _out.print(f"{escape(address)} has no second factor any more, is signed out everywhere, and is told by mail.")
 
 
+@app.command()
+def forget(email: Email) -> None:
+    """Erase the account of somebody who is a member of nothing any more: address, sign-ins and second factors."""
+    address = _address(email)
+
+    async def work() -> None:
+        async with open_books() as books, open_house(books.database) as house:
+            account = await accounts.find_by_email(house, address)
+            if account is None:
+                raise CommandError(f"EMAIL: {address} has no account here")
+            async with books.database.platform() as platform:
+                tenants = await memberships.tenants_of(platform, account.id)
+            if tenants:
+                names = ", ".join(one.name for one in tenants)
+                raise CommandError(f"EMAIL: {address} is a member of {names}. First: aitelier members remove {address}")
+            await accounts.remove_account(house, account.id, actor=OPERATOR)
+
+    run(work())
+    _out.print(f"{escape(address)} has no account any more. Logs keep its id, which leads nowhere.")
+
+
 def _role(name: str) -> Role:
     try:
         role: Role = msgspec.convert(name, Role)

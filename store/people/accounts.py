@@ -4,12 +4,12 @@ An account is a mail address that somebody has shown to read. It gives nothing b
 tenant is the tenant's to say (`store.people.memberships`).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, exists, select
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
@@ -18,7 +18,7 @@ from store.audit.log import record
 from store.dsar.contacts import read_address
 from store.scope import TenantStore
 from store.tables.base import among, now
-from store.tables.people import AccountTable
+from store.tables.people import AccountTable, DeviceTable
 
 _TABLE = "accounts"
 _COLUMN = "email"
@@ -101,6 +101,12 @@ async def emails_of(house: TenantStore, user_ids: Collection[UUID]) -> Mapping[U
     rows = await house.all(select(AccountTable).where(among(AccountTable.id, user_ids)))
     columns = await house.keys.tenant_columns(house)
     return {row.id: columns.open(row.email_sealed, _TABLE, _COLUMN, row.id) for row in rows}
+
+
+async def strangers(house: TenantStore, before: datetime) -> Sequence[UUID]:
+    """Whose accounts are older than that, and who have not been signed in for so long that no device is known."""
+    has_device = select(DeviceTable.id).where(DeviceTable.user_id == AccountTable.id)
+    return await house.all(select(AccountTable.id).where(col(AccountTable.made_at) < before, ~exists(has_device)))
 
 
 async def remove_account(house: TenantStore, user_id: UUID, *, actor: Actor) -> bool:

@@ -42,7 +42,10 @@ def test_an_operator_lets_people_in(server: Server) -> None:
     assert "last owner" in refused(server, "add", "olga@bakery.example", "--role", "editor")
     assert "last owner" in refused(server, "remove", "olga@bakery.example")
     said(server, "add", "otto@bakery.example", "--role", "owner")
+    assert "remove" in refused(server, "forget", "olga@bakery.example")
     said(server, "remove", "olga@bakery.example")
+    said(server, "forget", "olga@bakery.example")
+    assert "no account" in refused(server, "forget", "olga@bakery.example")
     assert [row[0] for row in listed(server)] == ["otto@bakery.example", "vera@bakery.example"]
 
 

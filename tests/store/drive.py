@@ -586,6 +586,7 @@ _BY_NAME: dict[str, Maker] = {
     "store.secrets_vault.remove_secret.name": _secret_name,
     "store.secrets_vault.set_secret.name": _secret_name,
     "store.secrets_vault.use_secret.name": _secret_name,
+    "store.people.accounts.strangers.before": lambda _: datetime.now(UTC),
     "store.people.devices.refresh.token": _refresh_token,
     "store.numbers.create.scenario_id": _scenario_of_project,
     "store.numbers.create.called": lambda _: _new_number(),
