@@ -323,6 +323,7 @@ API: Final[Sequence[Operation]] = (
               Scope.PROJECTS_READ, problems=(409,)),
     Operation("GET", "/api/v1/audit", audit_api.list_audit, Scope.AUDIT_READ),
     Operation("GET", "/api/v1/audit/state", audit_api.get_audit_state, Scope.AUDIT_READ),
+    Operation("GET", "/api/v1/audit/keys", audit_api.get_audit_keys, Scope.AUDIT_READ),
     Operation("POST", "/api/v1/audit/check", audit_api.check_audit, Scope.AUDIT_READ),
     Operation("POST", "/api/v1/audit/export", audit_api.export_audit, Scope.AUDIT_EXPORT,
               media_type="application/jsonl"),

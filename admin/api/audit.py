@@ -102,6 +102,11 @@ class AuditState(msgspec.Struct, frozen=True, kw_only=True):
     check: AuditCheck | None
     """The newest."""
     anchors: tuple[AuditAnchor, ...]
+
+
+class AuditKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What verifying an export needs besides it."""
+
     public_keys: tuple[str, ...]
     """Of this log and of the server's own, for `aitelier audit verify`. Keep them apart from exports."""
 
@@ -131,13 +136,11 @@ async def list_audit(ask: Ask, query: AuditQuery) -> AuditPage:
 
 async def get_audit_state(ask: Ask) -> AuditState:
     """Show how long the log is, up to where it is signed, and where checkpoints lie out of this server's reach."""
-    database = ask.services.database
     async with ask.store() as store:
         entries = await log.size_of(store)
         newest = await checkpoints.latest(store)
         checked = await newest_check(store)
-    anchored = await anchors.newest_anchored(database, ask.tenant_id)
-    keys = [*await checkpoints.public_keys(database, ask.tenant_id), *await checkpoints.public_keys(database, HOUSE)]
+    anchored = await anchors.newest_anchored(ask.services.database, ask.tenant_id)
     return AuditState(
         entries=entries,
         checkpoint=None
@@ -145,8 +148,14 @@ async def get_audit_state(ask: Ask) -> AuditState:
         else AuditCheckpoint(size=newest.size, root=newest.root.hex(), made_at=newest.made_at, note=newest.note),
         check=None if checked is None else AuditCheck(at=checked.at, entries=checked.entries, sound=checked.sound),
         anchors=tuple(AuditAnchor(kind=one.kind, size=one.size, made_at=one.made_at) for one in anchored),
-        public_keys=tuple(str(key) for key in keys),
     )
+
+
+async def get_audit_keys(ask: Ask) -> AuditKeys:
+    """Show the public keys by which exports are verified."""
+    database = ask.services.database
+    keys = [*await checkpoints.public_keys(database, ask.tenant_id), *await checkpoints.public_keys(database, HOUSE)]
+    return AuditKeys(public_keys=tuple(str(key) for key in keys))
 
 
 async def check_audit(ask: Ask) -> AuditState:

@@ -79,7 +79,7 @@ async def check(ask: Ask) -> web.Response:
 
 async def keys(ask: Ask) -> web.Response:
     """The public keys, as `aitelier audit key` prints them."""
-    text = "".join(f"{key}\n" for key in (await api.get_audit_state(ask)).public_keys)
+    text = "".join(f"{key}\n" for key in (await api.get_audit_keys(ask)).public_keys)
     return web.Response(text=text, headers={"Content-Disposition": 'attachment; filename="audit-keys.txt"'})
 
 

@@ -58,10 +58,12 @@ async def test_an_export_is_proven_by_the_command_line(world: World, tmp_path: P
     """What Olga downloads is whole, has her download as its last act, and one altered letter is found."""
     status, content = await api(world, "POST", "/audit/export", "olga")
     assert status == 200
-    _, state = await api(world, "GET", "/audit/state")
+    _, published = await look(world, "/audit/keys")
+    _, shown = await api(world, "GET", "/audit/keys")
+    assert published.splitlines() == shown["public_keys"]
     file, keys = tmp_path / "audit.jsonl", tmp_path / "keys"
     file.write_bytes(content)
-    keys.write_text("\n".join(state["public_keys"]))
+    keys.write_text(published)
     proven = CliRunner().invoke(audit_commands, ["verify", str(file), "--key", str(keys)])
     assert (proven.exit_code, "Proven." in proven.output) == (0, True), proven.output
     assert "knows this one" in proven.output
