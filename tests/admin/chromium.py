@@ -174,7 +174,10 @@ def pages_of(page: Page, base: str, home: str) -> Mapping[str, str]:
         if answer is None or "text/html" not in answer.headers.get("content-type", ""):
             continue
         found[kind] = path
-        links = page.eval_on_selector_all("a[href^='/']:not([download])", "all => all.map(one => one.getAttribute('href'))")
+        links = page.eval_on_selector_all(
+            "a[href^='/']:not([download])",
+            "all => all.filter(one => !one.closest('[hidden]')).map(one => one.getAttribute('href'))",
+        )
         waiting += [link.partition("#")[0] for link in links if is_page(link, home)]
     return found
 
