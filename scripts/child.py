@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
@@ -49,7 +49,7 @@ class Child:
     generation: int
     """Number of earlier processes in this place."""
     secrets: Secrets
-    """Empty for those that are not trusted."""
+    """Those that its role may know."""
     _ready_fd: int
 
     def ready(self, *lines: str) -> None:
@@ -96,8 +96,8 @@ class Role:
     dies_by: signal.Signals = signal.SIGKILL
     """What it gets from the kernel when the supervisor is gone."""
     index: int = 0
-    trusted: bool = False
-    """Whether it may read the secrets."""
+    secrets: frozenset[str] = frozenset()
+    """Names of those that it may know."""
     becomes: privileges.Account | None = None
     """Another user to run as."""
     umask: int = 0o077
@@ -122,7 +122,7 @@ class Started:
     """Monotonic seconds."""
 
 
-def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
+def fork(role: Role, *, generation: int, secret_fds: Mapping[str, int]) -> Started:
     """Start the role's process. Only the zygote may call this: no other thread may run, and no event loop.
 
     Returns in the parent only.
@@ -141,7 +141,7 @@ def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
             role,
             generation=generation,
             parent=parent,
-            secrets_fd=secrets_fd,
+            secret_fds={name: secret for name, secret in secret_fds.items() if name in role.secrets},
             ready_fd=ready_write,
             output_fd=output_write,
         )
@@ -153,10 +153,12 @@ def fork(role: Role, *, generation: int, secrets_fd: int) -> Started:
     return Started(pid, ready_read, output_read, at)
 
 
-def _be(role: Role, *, generation: int, parent: int, secrets_fd: int, ready_fd: int, output_fd: int) -> NoReturn:
+def _be(
+    role: Role, *, generation: int, parent: int, secret_fds: Mapping[str, int], ready_fd: int, output_fd: int
+) -> NoReturn:
     status = 1
     try:
-        _close_all_but({0, 1, 2, ready_fd, output_fd} | ({secrets_fd} if role.trusted else set()))
+        _close_all_but({0, 1, 2, ready_fd, output_fd, *secret_fds.values()})
         os.dup2(output_fd, 1)
         os.dup2(output_fd, 2)
         os.close(output_fd)
@@ -168,7 +170,7 @@ def _be(role: Role, *, generation: int, parent: int, secrets_fd: int, ready_fd: 
         privileges.die_with_parent(parent, role.dies_by)
         gc.enable()
         logs.name_process(role.name)
-        secrets = secrets_channel.take(secrets_fd) if role.trusted else Secrets()
+        secrets = secrets_channel.take(secret_fds)
         status = role.run(Child(role.name, role.index, generation, secrets, ready_fd))
     except (SettingError, CannotStartError) as error:
         log.error("process_cannot_start", why=str(error))  # noqa: TRY400  # the place in our code does not help the user

@@ -94,7 +94,8 @@ async def running() -> AsyncIterator[DemoServer]:
         finally:
             await _stop(process)
     finally:
-        os.close(launch.secrets_fd)
+        for secret in launch.secret_fds.values():
+            os.close(secret)
         shutil.rmtree(home, ignore_errors=True)
 
 

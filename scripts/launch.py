@@ -1,8 +1,8 @@
 """From a user's command to the supervisor: settings are checked, secrets are put aside, the process replaces itself.
 
 The process that read the environment has had every secret in its memory. So it ends: execve(2) puts the supervisor in
-its place, with a fresh memory, a clean environment, and two descriptors of memory-only files. Only trusted children
-read the one with the secrets.
+its place, with a fresh memory, a clean environment, and descriptors of memory-only files. Those with secrets are read
+only by the children that need them.
 """
 
 import os
@@ -26,7 +26,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ROLES
     drain_s: float = 60.0
     """How long running calls may go on after the wish to end."""
-    secrets_fd: int
+    secret_fds: dict[str, int]
+    """By the secret's name."""
 
 
 def prepare(
@@ -42,14 +43,14 @@ def prepare(
         settings=settings,
         roles=roles,
         drain_s=drain_s,
-        secrets_fd=secrets_channel.put(with_master_key(settings, secrets)),
+        secret_fds=secrets_channel.put(with_master_key(settings, secrets)),
     )
 
 
-def command_line(launch: Launch) -> tuple[list[str], tuple[int, int]]:
+def command_line(launch: Launch) -> tuple[list[str], tuple[int, ...]]:
     """The supervisor's command, and the descriptors it needs."""
     launch_fd = secrets_channel.write_sealed("aitelier-launch", msgspec.json.encode(launch))
-    return [sys.executable, "-P", "-m", "scripts.zygote", str(launch_fd)], (launch_fd, launch.secrets_fd)
+    return [sys.executable, "-P", "-m", "scripts.zygote", str(launch_fd)], (launch_fd, *launch.secret_fds.values())
 
 
 def become_supervisor(launch: Launch) -> None:
@@ -66,5 +67,6 @@ def told(descriptor: int) -> Launch:
     """The supervisor's side: what it was told."""
     launch = msgspec.json.decode(secrets_channel.read_sealed(descriptor), type=Launch)
     os.close(descriptor)
-    os.set_inheritable(launch.secrets_fd, False)
+    for secret in launch.secret_fds.values():
+        os.set_inheritable(secret, False)
     return launch

@@ -4,7 +4,9 @@ import random
 import socket
 
 _TRIES = 200
-_FIRST = 10_000
+_SINGLE = range(10_000, 15_000)
+_NEIGHBOURS = range(15_000, 32_000)
+"""Apart from each other, and below what the kernel gives out by itself (net.ipv4.ip_local_port_range)."""
 
 
 def free_port(kind: socket.SocketKind) -> int:
@@ -14,20 +16,20 @@ def free_port(kind: socket.SocketKind) -> int:
         OSError: None was found.
     """
     for _ in range(_TRIES):
-        port = random.randrange(_FIRST, 20_000)  # noqa: S311  # no secret
+        port = random.choice(_SINGLE)  # noqa: S311  # no secret
         if _is_free(port, kind):
             return port
     raise OSError("no port is free")
 
 
 def free_port_range(count: int) -> int:
-    """First of so many neighbouring UDP ports that are free now, below those that the kernel gives out by itself.
+    """First of so many neighbouring UDP ports that are free now.
 
     Raises:
         OSError: There is no such stretch.
     """
     for _ in range(_TRIES):
-        first = random.randrange(_FIRST, 32_000 - count, 2)  # noqa: S311  # no secret
+        first = random.randrange(_NEIGHBOURS.start, _NEIGHBOURS.stop - count, 2)  # noqa: S311  # no secret
         if all(_is_free(port, socket.SOCK_DGRAM) for port in range(first, first + count)):
             return first
     raise OSError(f"no {count} neighbouring ports are free")

@@ -1,6 +1,7 @@
 """Every process of a server: what it runs, what it needs, who it is, and when it ends."""
 
 import functools
+from dataclasses import fields
 from typing import Final
 
 from scripts.board import Board
@@ -12,6 +13,7 @@ from scripts.run_desk import run_desk
 from scripts.run_jobs import run_jobs
 from scripts.run_rehearsal import run_rehearsal
 from scripts.run_sip import run_edge, run_worker
+from scripts.settings import Secrets
 from store.postgres import STOP_SIGNAL
 
 # Stages of a stop: calls end first, and what they need to end well lasts longest.
@@ -20,6 +22,9 @@ DOORS: Final = 1
 DESK: Final = 2
 SPEECH: Final = 3
 DATABASE: Final = 4
+
+OF_THE_STORE: Final = frozenset({"master_key", "master_key_old", "database_url", "s3_access_key", "s3_secret_key"})
+ALL_SECRETS: Final = frozenset(field.name for field in fields(Secrets))
 
 AFTER_DRAIN_S: Final = 15.0
 """For goodbyes to play out and journals to be closed, once the drain's time is up."""
@@ -43,7 +48,7 @@ def roles_of(board: Board) -> list[Role]:
                 run=functools.partial(run_admin, board),
                 stage=DOORS,
                 grace_s=5.0,
-                trusted=True,
+                secrets=OF_THE_STORE,
                 needs=("desk",) if "calls" in board.roles else (),  # which brings the database up to date
                 remedy="Check AITELIER_ADMIN_BIND, AITELIER_ADMIN_PORT and the certificate",
             )
@@ -69,7 +74,7 @@ def _jobs(board: Board) -> Role:
         run=functools.partial(run_jobs, board),
         stage=DESK,
         grace_s=10.0,
-        trusted=True,
+        secrets=ALL_SECRETS,
         needs=("desk",) if "calls" in board.roles else (),  # which brings the database up to date
         remedy="Check the database, AITELIER_DATABASE_URL and AITELIER_MASTER_KEY",
     )
@@ -101,7 +106,7 @@ def _calls(board: Board) -> list[Role]:
             run=functools.partial(run_desk, board),
             stage=DESK,
             grace_s=10.0,
-            trusted=True,
+            secrets=ALL_SECRETS,
             needs=(*embedded, "rehearsal"),
             remedy="Check the database, AITELIER_DATABASE_URL and AITELIER_MASTER_KEY",
         ),

@@ -1,21 +1,18 @@
 """How secrets reach the processes that need them, and no others.
 
-The launcher writes them into a file that exists in memory only (memfd_create(2)), seals it against changes, and
-replaces itself by the supervisor (execve), which holds the descriptor but never reads it. Trusted children read it
-after the fork; all others close it first of all. So neither the memory nor the environment of a worker has ever held a
-secret.
+The launcher writes each into a file of its own that exists in memory only (memfd_create(2)), seals it against changes,
+and replaces itself by the supervisor (execve), which holds the descriptors but never reads them. A child closes first
+of all those that its role does not name, and reads the others. So neither the memory nor the environment of a worker
+has ever held a secret, and the admin has never held the model's key.
 """
 
 import fcntl
 import os
+from collections.abc import Mapping
 from dataclasses import fields
-
-import msgspec
 
 from policies.secret import Secret
 from scripts.settings import Secrets
-
-_decode = msgspec.json.Decoder(dict[str, str]).decode
 
 
 def write_sealed(name: str, content: bytes) -> int:
@@ -36,18 +33,18 @@ def read_sealed(descriptor: int) -> bytes:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def put(secrets: Secrets) -> int:
-    """Write the secrets; returns the descriptor to hand on."""
-    plain = {
-        field.name: secret.reveal()
+def put(secrets: Secrets) -> dict[str, int]:
+    """Write the secrets that there are; returns the descriptors to hand on, by name."""
+    return {
+        field.name: write_sealed(f"aitelier-{field.name}", secret.reveal().encode())
         for field in fields(secrets)
         if isinstance(secret := getattr(secrets, field.name), Secret)
     }
-    return write_sealed("aitelier-secrets", msgspec.json.encode(plain))
 
 
-def take(descriptor: int) -> Secrets:
-    """Read the secrets and give the descriptor back. For trusted processes."""
-    found = _decode(read_sealed(descriptor))
-    os.close(descriptor)
-    return Secrets(**{name: Secret(value) for name, value in found.items()})
+def take(descriptors: Mapping[str, int]) -> Secrets:
+    """Read these secrets and give the descriptors back."""
+    found = {name: Secret(read_sealed(descriptor).decode()) for name, descriptor in descriptors.items()}
+    for descriptor in descriptors.values():
+        os.close(descriptor)
+    return Secrets(**found)

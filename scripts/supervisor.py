@@ -10,7 +10,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,7 +53,7 @@ class Supervisor:
 
     Args:
         roles: What to run.
-        secrets_fd: The sealed secrets, never read here.
+        secret_fds: The sealed secrets by name, never read here.
         as_json: Whether output that children write past the loggers is to be wrapped as JSON.
         on_ready: Called once, when every role has been ready, with all that they said of themselves.
         on_drain: Called when the first wish to end arrives.
@@ -65,7 +65,7 @@ class Supervisor:
         self,
         roles: Sequence[Role],
         *,
-        secrets_fd: int,
+        secret_fds: Mapping[str, int],
         as_json: bool,
         on_ready: Callable[[tuple[str, ...]], None],
         on_drain: Callable[[], None],
@@ -73,7 +73,7 @@ class Supervisor:
         report: Callable[[Status], None],
     ) -> None:
         self._posts = {role.name: _Post(role) for role in roles}
-        self._secrets_fd = secrets_fd
+        self._secret_fds = secret_fds
         self._as_json = as_json
         self._on_ready = on_ready
         self._on_drain = on_drain
@@ -167,7 +167,7 @@ class Supervisor:
 
     def _start(self, post: _Post) -> None:
         post.start_at = None
-        process = fork(post.role, generation=post.generation, secrets_fd=self._secrets_fd)
+        process = fork(post.role, generation=post.generation, secret_fds=self._secret_fds)
         post.generation += 1
         post.process, post.ready, post.facts = process, False, Facts()
         post.output = Output(process.output_fd, post.role.name, as_json=self._as_json)

@@ -63,7 +63,7 @@ def serve(launch: Launch, *, as_json: bool) -> int:
     preload()
     supervisor = Supervisor(
         roles_of(board),
-        secrets_fd=launch.secrets_fd,
+        secret_fds=launch.secret_fds,
         as_json=as_json,
         on_ready=lambda lines: announce(launch, lines),
         on_drain=board.refuse_calls,

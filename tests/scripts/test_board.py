@@ -21,7 +21,7 @@ def board(first: int = 20_000, last: int = 20_999, calls: int = 40, slots: int =
     found, _ = read_settings(
         {"AITELIER_RTP_PORTS": f"{first}-{last}", "AITELIER_MAX_CALLS": str(calls), "AITELIER_HOME": "/nowhere"}
     )
-    made = Board(Launch(settings=found, secrets_fd=-1), None, slots=slots)
+    made = Board(Launch(settings=found, secret_fds={}), None, slots=slots)
     made.edge.close()
     return made
 

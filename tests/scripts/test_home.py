@@ -86,21 +86,24 @@ def test_a_damaged_or_open_key_is_refused(tmp_path: Path, content: str, mode: in
 def test_secrets_pass_whole_and_can_be_read_again() -> None:
     """What is put is taken, by any number of processes, and nobody can change it on the way."""
     secrets = Secrets(master_key=Secret("k"), smtp_url=Secret("smtps://ü@x"))
-    descriptor = secrets_channel.put(secrets)
+    descriptors = secrets_channel.put(secrets)
     try:
         for _ in range(2):
-            assert secrets_channel.take(os.dup(descriptor)) == secrets
-        with pytest.raises(PermissionError):
-            os.pwrite(descriptor, b"x", 0)
-        with pytest.raises(PermissionError):
-            os.ftruncate(descriptor, 0)
+            copies = {name: os.dup(descriptor) for name, descriptor in descriptors.items()}
+            assert secrets_channel.take(copies) == secrets
+        for descriptor in descriptors.values():
+            with pytest.raises(PermissionError):
+                os.pwrite(descriptor, b"x", 0)
+            with pytest.raises(PermissionError):
+                os.ftruncate(descriptor, 0)
     finally:
-        os.close(descriptor)
+        for descriptor in descriptors.values():
+            os.close(descriptor)
 
 
 async def test_secrets_are_in_no_folder() -> None:
     """The file has no name: it can be reached through its descriptor only."""
-    descriptor = secrets_channel.put(Secrets(master_key=Secret("k")))
+    (descriptor,) = secrets_channel.put(Secrets(master_key=Secret("k"))).values()
     try:
         link = await asyncio.to_thread(os.readlink, f"/proc/self/fd/{descriptor}")
         assert link.startswith("/memfd:")

@@ -29,7 +29,7 @@ def test_the_command_is_asked_once(tmp_path: Path) -> None:
     launch = prepare(
         environment={"AITELIER_HOME": str(tmp_path / "home"), "AITELIER_MASTER_KEY_COMMAND": f"{command} 'my key'"}
     )
-    secrets = take(launch.secrets_fd)
+    secrets = take(launch.secret_fds)
     assert secrets.master_key is not None
     assert secrets.master_key.reveal() == KEY
     assert secrets.master_key_command is None

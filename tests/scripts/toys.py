@@ -125,7 +125,7 @@ SCENARIOS = {
     ],
     "orphan": lambda: [Role(name="mother", run=leaves_orphan, stage=0, grace_s=2)],
     "secrets": lambda: [
-        Role(name="desk", run=keeps_secret, stage=1, grace_s=2, trusted=True),
+        Role(name="desk", run=keeps_secret, stage=1, grace_s=2, secrets=frozenset({"master_key"})),
         Role(name="worker", run=keeps_secret, stage=0, grace_s=2, becomes=privileges.worker_account()),
     ],
 }
@@ -138,7 +138,7 @@ def main() -> int:
     preload.preload()
     supervisor = Supervisor(
         SCENARIOS[sys.argv[2]](),
-        secrets_fd=secrets_channel.put(Secrets(master_key=Secret("canary"))),
+        secret_fds=secrets_channel.put(Secrets(master_key=Secret("canary"))),
         as_json=True,
         on_ready=lambda lines: mark("supervisor", f"ready: {', '.join(lines)}"),
         on_drain=lambda: mark("supervisor", "drain"),
