@@ -20,7 +20,7 @@ _Reply = TypeVar("_Reply", bound=Message)
 class AskDesk(Protocol):
     """One question to the desk of this machine."""
 
-    def __call__(self, message: AnyMessage, reply: type[_Reply], *, seconds: float = 5.0) -> Awaitable[_Reply]:
+    def __call__(self, message: AnyMessage, reply: type[_Reply], /, *, seconds: float = 5.0) -> Awaitable[_Reply]:
         """The desk's answer.
 
         Raises:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sqlalchemy import ColumnElement
 from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor
@@ -77,9 +78,9 @@ async def forget_old(store: TenantStore, now: datetime) -> int:
     return await store.change(delete(KeptAnswerTable).where(col(KeptAnswerTable.begun_at) < now - KEPT_FOR))
 
 
-def _this(actor: Actor, key_hash: bytes) -> tuple[bool, ...]:
+def _this(actor: Actor, key_hash: bytes) -> tuple[ColumnElement[bool], ...]:
     return (
-        KeptAnswerTable.actor_kind == actor.kind,
-        KeptAnswerTable.actor_id == actor.id,
-        KeptAnswerTable.key_hash == key_hash,
+        col(KeptAnswerTable.actor_kind) == actor.kind,
+        col(KeptAnswerTable.actor_id) == actor.id,
+        col(KeptAnswerTable.key_hash) == key_hash,
     )
