@@ -242,9 +242,9 @@ def _responses(operation: Operation, signature: Signature, schemas: Mapping[Any,
     if not isinstance(operation.needs, Scope):
         headers = {}
     success: Json = {"description": HTTPStatus(first).phrase, "headers": headers}
-    if answers_itself(signature):
+    if answers_itself(signature) and first != HTTPStatus.NO_CONTENT:
         success["content"] = {operation.media_type: {"schema": {"type": "string"}}}
-    elif signature.answer is not None:
+    elif signature.answer is not None and not answers_itself(signature):
         schema = schemas[signature.answer]
         success["content"] = {operation.media_type: {"schema": schema, "example": example_of(schema, components)}}
     responses: Json = {str(first): success}

@@ -45,7 +45,7 @@ def signature_of(handler: Callable[..., Any]) -> Signature:
         path={name: hints[name] for name in names if name not in {"query", "body"}},
         query=hints.get("query"),
         body=hints.get("body"),
-        answer=answer,
+        answer=None if answer is type(None) else answer,
     )
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 
@@ -36,9 +37,11 @@ from scripts.benchmarks.stage import BenchError, Server, cpu_seconds, free_port,
 from scripts.benchmarks.store import distribution
 from scripts.cli_store import books_of
 from scripts.settings import ROOT
+from store import answering, ingest, seed
 from store.api_keys import make_key
 from store.engine import Database
 from store.house import open_house
+from store.journals import CallReport, Turn
 from store.migrate import migrate
 from store.people import accounts, devices
 from store.people.challenges import new_secret
@@ -48,6 +51,7 @@ from store.settings import StoreSettings
 Row = dict[str, Any]
 GOAL_MS: Final = 60.0
 _WARM_S: Final = 3.0
+_TALKS: Final = 40
 _READERS: Final = 20
 """Browsers that read along while 40 calls are up."""
 
@@ -60,7 +64,39 @@ class Looking:
     failed: int = 0
 
 
-def looks(crowd: Crowd) -> Mapping[str, Callable[[random.Random], str]]:
+async def have_talked(database: Database, crowd: Crowd) -> Sequence[UUID]:
+    """Calls with words in them that can be opened: what a page of a call is made of."""
+    made = []
+    for _ in range(_TALKS):
+        async with database.tenant(crowd.tenant_id) as store:
+            where = await answering.route(store, seed.DEMO_NUMBER)
+            if where is None:
+                raise BenchError("the demo's number is not answered")
+            opened = await answering.open_session(
+                store, where, called=seed.DEMO_NUMBER, caller="+442079460123", trunk="loopback", language="en"
+            )
+            now = datetime.now(UTC)
+            report = CallReport(
+                session_id=opened.id,
+                started_at=now - timedelta(minutes=2),
+                ended_at=now,
+                ended_by="caller",
+                end_reason="hung_up",
+                caller="+442079460123",
+                language="en",
+                trunk="loopback",
+                heard_samples=960_000,
+                turns=[
+                    Turn(role=("agent", "caller")[at % 2], text="We are open until 5. " * 6, from_ms=at, to_ms=at + 1)
+                    for at in range(24)
+                ],
+            )
+            await ingest.take_in(store, report)
+        made.append(opened.id)
+    return made
+
+
+def looks(crowd: Crowd, talks: Sequence[UUID]) -> Mapping[str, Callable[[random.Random], str]]:
     """What people look at: the name of it, and an address."""
     tenant = f"/t/{crowd.tenant_id}"
     api = "/api/v1"
@@ -71,12 +107,12 @@ def looks(crowd: Crowd) -> Mapping[str, Callable[[random.Random], str]]:
 
     return {
         "page of calls": lambda _: f"{tenant}/calls",
-        "page of calls, number": lambda chance: f"{tenant}/calls?number={number(chance)}",
-        "page of a call": lambda chance: f"{tenant}/calls/{chance.choice(crowd.doomed)}",
+        "page of calls, number": lambda chance: f"{tenant}/calls?caller={number(chance)}",
+        "page of a call": lambda chance: f"{tenant}/calls/{chance.choice(talks)}",
         "overview": lambda _: f"{tenant}/",
         "API, calls": lambda _: f"{api}/sessions?{whose}",
-        "API, calls, number": lambda chance: f"{api}/sessions?{whose}&number={number(chance)}",
-        "API, a call": lambda chance: f"{api}/sessions/{chance.choice(crowd.doomed)}?{whose}",
+        "API, calls, number": lambda chance: f"{api}/sessions?{whose}&caller={number(chance)}",
+        "API, a call": lambda chance: f"{api}/sessions/{chance.choice(talks)}?{whose}",
     }
 
 
@@ -163,14 +199,15 @@ async def pages(folder: Path, calls: int, people: int, seconds: float, every_s: 
         await migrate(settings)
         database = await Database.open(settings)
         try:
-            crowd = await gather_crowd(database, home, calls=calls, doomed=500)
+            crowd = await gather_crowd(database, home, calls=calls, doomed=0)
+            talks = await have_talked(database, crowd)
             cookies = await sign_in(database, home, crowd, base_url, people)
         finally:
             await database.close()
         with admin_server(home, port, master_key) as pid:
             await _until_up(base_url)
             used = cpu_seconds([pid])
-            found = await look(base_url, cookies, looks(crowd), seconds=seconds, every_s=every_s)
+            found = await look(base_url, cookies, looks(crowd, talks), seconds=seconds, every_s=every_s)
             used = cpu_seconds([pid]) - used
     rows: list[Row] = []
     for name, taken in found.seconds.items():
