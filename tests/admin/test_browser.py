@@ -187,9 +187,8 @@ def test_a_caller_is_erased_and_there_is_a_receipt(house: House, tmp_path: Path)
     download.value.save_as(tmp_path / "receipt.json")
     receipt = json.loads((tmp_path / "receipt.json").read_text(encoding="utf-8"))
     assert receipt
-    keys = tmp_path / "keys.txt"
-    keys.write_text(house.server.cli("audit", "key").stdout, encoding="utf-8")
-    proven = house.server.cli("receipts", "verify", str(tmp_path / "receipt.json"), "--key", str(keys))
+    keys = [word for key in house.server.cli("audit", "key").stdout.split() for word in ("--key", key)]
+    proven = house.server.cli("receipts", "verify", str(tmp_path / "receipt.json"), *keys)
     assert proven.returncode == 0, proven.stdout + proven.stderr
     house.go("/calls?caller=%2B442079460123")
     expect(house.page.locator("tbody tr")).to_have_count(0)
