@@ -168,7 +168,7 @@ async def test_a_viewer_sees_as_much_of_a_call_as_the_project_lets_them(world: W
             await projects.change(store, world.bakery.project_id, Changes(viewers_see="all"), actor=OPERATOR)
 
 
-@pytest.mark.parametrize("path", ["not-an-id", str(uuid7())])
+@pytest.mark.parametrize("path", ["not-an-id", "01a21579-3be3-7236-ae47-fd63ef2e2042"])
 async def test_a_call_that_is_not_there_is_a_page_that_says_so(world: World, path: str) -> None:
     """404."""
     assert "Not Found" in await look(world, f"/calls/{path}", status=404)
