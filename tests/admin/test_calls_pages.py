@@ -6,7 +6,6 @@ import re
 from uuid import UUID
 
 import pytest
-from uuid_utils.compat import uuid7
 
 from policies.audit_tags import OPERATOR, Tag
 from store import projects
