@@ -40,9 +40,9 @@ class Board:
         """Calls that one worker can carry."""
         self.public_address = public_address(launch.settings)
         self.edge = ControlSender(RUN / CONTROL_NAME)
-        self.edge_port = free_port(socket.SOCK_DGRAM)
+        self.edge_port = free_port()
         """Where workers reach the edge: fixed, so that calls survive the edge's restart."""
-        self.rehearsal_port = free_port(socket.SOCK_STREAM)
+        self.rehearsal_port = free_port()
         # Reading 144 certificates takes 20 ms of CPU: a worker must not do it while it has calls.
         self.tls: ssl.SSLContext = ssl.create_default_context()
         self.tls.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -79,9 +78,9 @@ async def running() -> AsyncIterator[DemoServer]:
     rtp = free_port_range(_RTP_PORTS)
     environment = {
         "AITELIER_HOME": str(home),
-        "AITELIER_SIP_PORT": str(free_port(socket.SOCK_STREAM)),
-        "AITELIER_SIP_TLS_PORT": str(free_port(socket.SOCK_STREAM)),
-        "AITELIER_ADMIN_PORT": str(free_port(socket.SOCK_STREAM)),
+        "AITELIER_SIP_PORT": str(free_port()),
+        "AITELIER_SIP_TLS_PORT": str(free_port()),
+        "AITELIER_ADMIN_PORT": str(free_port()),
         "AITELIER_RTP_PORTS": f"{rtp}-{rtp + _RTP_PORTS - 1}",
         "AITELIER_MAX_CALLS": "4",
     }

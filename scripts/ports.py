@@ -9,7 +9,7 @@ _NEIGHBOURS = range(15_000, 32_000)
 """Apart from each other, and below what the kernel gives out by itself (net.ipv4.ip_local_port_range)."""
 
 
-def free_port(kind: socket.SocketKind) -> int:
+def free_port() -> int:
     """A port on loopback that is free now, and that the kernel gives to nobody by itself until it is used.
 
     Raises:
@@ -17,7 +17,7 @@ def free_port(kind: socket.SocketKind) -> int:
     """
     for _ in range(_TRIES):
         port = random.choice(_SINGLE)  # noqa: S311  # no secret
-        if _is_free(port, kind):
+        if _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM):  # SIP takes both
             return port
     raise OSError("no port is free")
 

@@ -176,6 +176,7 @@ async def accept(store: TenantStore, token: str, *, user_id: UUID, email: str, n
         NoInvitationError: There is none, or it is over.
         NotInvitedError: It is for another address.
     """
+    await find_by_link(store, token, now)  # of a tenant that there is not, nothing can be locked
     await lock(store)
     found = await find_by_link(store, token, now)
     if found.email != email:

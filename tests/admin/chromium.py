@@ -1,7 +1,6 @@
 """A browser in front of a whole server, and what people do in it."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -92,7 +91,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.mails: list[str] = []
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port(socket.SOCK_STREAM))
+        self._controller = Controller(self, hostname="127.0.0.1", port=free_port())
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         """Take a mail."""

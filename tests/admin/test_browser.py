@@ -27,6 +27,7 @@ from tests.admin.chromium import (
 from tests.scripts.conftest import Server, served, until
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="NOT TESTED: apt-get install chromium libatomic1"),
 ]

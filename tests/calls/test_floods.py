@@ -20,7 +20,9 @@ LECTURE = Words("an answer as long as the flood", 11_000)
 QUESTION = Words("a question", 500)
 
 
-@pytest.mark.parametrize(("rate", "seconds", "what"), [(300, 10, "talk"), (200, 8, "cancel")])
+@pytest.mark.parametrize(
+    ("rate", "seconds", "what"), [pytest.param(300, 10, "talk", marks=pytest.mark.long), (200, 8, "cancel")]
+)
 async def test_a_flood(battered: Stack, rate: int, seconds: int, what: str) -> None:
     """Every INVITE gets an honest answer, no process dies, and a running call hears every frame of its agent."""
     business = await battered.business((GREETING.step,), (LECTURE.step,), opening="Greet.", pace=0)

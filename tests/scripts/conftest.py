@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -56,9 +55,9 @@ class Server:
         self.environment = {
             "PATH": os.environ["PATH"],  # noqa: TID251  # programs are found as the user finds them
             "AITELIER_HOME": str(home),
-            "AITELIER_SIP_PORT": str(free_port(socket.SOCK_STREAM)),
-            "AITELIER_SIP_TLS_PORT": str(free_port(socket.SOCK_STREAM)),
-            "AITELIER_ADMIN_PORT": str(free_port(socket.SOCK_STREAM)),
+            "AITELIER_SIP_PORT": str(free_port()),
+            "AITELIER_SIP_TLS_PORT": str(free_port()),
+            "AITELIER_ADMIN_PORT": str(free_port()),
             "AITELIER_RTP_PORTS": f"{first}-{first + RTP_PORTS - 1}",
             "AITELIER_MAX_CALLS": "8",
             **settings,

@@ -294,4 +294,4 @@ def test_free_ports_are_free() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", port))
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", free_port(socket.SOCK_STREAM)))
+        probe.bind(("127.0.0.1", free_port()))
