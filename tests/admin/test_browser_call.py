@@ -124,6 +124,7 @@ async def opened(folder: Path) -> AsyncIterator[Scene]:
         await asyncio.to_thread(starting.__exit__, None, None, None)
 
 
+@pytest.mark.long
 async def test_a_call_from_the_browser_is_a_call_like_any_other(tmp_path: Path) -> None:
     """Answered, told, asked, understood, watched live, hung up by somebody else, recorded, transcribed."""
     async with opened(tmp_path) as scene:

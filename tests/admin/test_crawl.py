@@ -101,6 +101,7 @@ async def test_no_secret_is_shown(world: World, ids: Ids) -> None:
     assert sum(b"HTTP" not in content and len(content) > 200 for _, content in pieces) > len(READ)
 
 
+@pytest.mark.long
 async def test_reading_changes_nothing(world: World, ids: Ids, world_settings: StoreSettings) -> None:
     """After every page and every answer was read, all rows are as before; but that somebody was here is noted."""
     noted = {"audit_heads", "audit_leaves", "audit_about", "audit_personal", "audit_checkpoints", "keys.tenant_keys",

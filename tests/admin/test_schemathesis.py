@@ -23,6 +23,7 @@ CHECKS = (
 those about other ways to sign in."""
 
 
+@pytest.mark.long
 async def test_every_answer_is_described(world: World, tmp_path: Path) -> None:
     """With a key that may everything: no 5xx but where the desk is away, and no answer that the description lacks."""
     await make_ids(world, world.bakery)

@@ -14,6 +14,7 @@ from admin.settings import AdminSettings
 from tests.admin.test_app import nothing, running
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_testssl_finds_tls_1_3_and_nothing_else(tmp_path: Path) -> None:
     """testssl.sh's verdict: TLS 1.3 only, with strong ciphers and forward secrecy; older versions are not offered."""

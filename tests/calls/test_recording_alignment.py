@@ -13,6 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SECONDS = 40
 
 
+@pytest.mark.long
 async def test_clicks_of_both_sides(battered: Stack) -> None:
     """With 2 % loss, a click of the caller and one of the model are as far apart as on the wire, within 20 ms."""
     business = await battered.business(

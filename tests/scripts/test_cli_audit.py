@@ -39,6 +39,7 @@ def test_acts_are_logged_exported_and_proven(server: Server, tmp_path: Path) -> 
     assert "aitelier audit key" in wrong.stderr
 
 
+@pytest.mark.long
 def test_a_mail_that_was_kept_is_continued_by_the_log(server: Server, tmp_path: Path) -> None:
     """What a mail program made of a checkpoint still serves; places that are not used are named with what to do."""
     keys, file, mail = tmp_path / "keys", tmp_path / "server.jsonl", tmp_path / "mail.eml"

@@ -66,6 +66,7 @@ def _until_done(server: Server, task: str) -> None:
     until(lambda: any("job_done" in line and task in line for line in server.text().splitlines()))
 
 
+@pytest.mark.long
 def test_from_search_to_receipt(server: Server, call: str, tmp_path: Path) -> None:
     """A number as people type it; its call, its copy, its case; and then nothing but a receipt."""
     assert call in _said(server, "search", "+49 151 12345678")
@@ -85,6 +86,7 @@ def test_from_search_to_receipt(server: Server, call: str, tmp_path: Path) -> No
     assert "no calls" in _said(server, "search", CALLER)
 
 
+@pytest.mark.long
 def test_the_desk_by_hand(server: Server) -> None:
     """Without a trunk the code is shown to the operator; wrong ones are refused, the right one is passed on."""
     _said(server, "contact", "privacy@operator.example", "--operator")

@@ -92,6 +92,7 @@ def test_figures_of_keys_are_shown(server: Server) -> None:
     assert 'aitelier_key_age_seconds{purpose="wrapping"}' in file.read_text()
 
 
+@pytest.mark.long
 def test_a_server_goes_over_to_a_new_root_and_refuses_a_strange_one(server: Server) -> None:
     """Started with both it moves all keys, says so, and the old one can go; started with a strange one it stops."""
     old, new = (server.home / "master.key").read_text().strip(), base64.b64encode(os.urandom(32)).decode()

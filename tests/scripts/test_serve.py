@@ -167,6 +167,7 @@ def test_its_statements_are_watched(server: Server, oracle: Oracle) -> None:
     assert oracle.problems() == []
 
 
+@pytest.mark.long
 def test_numbers_scenarios_and_trunks_are_set_from_the_command_line(server: Server, tmp_path: Path) -> None:
     """A newcomer's scenario answers a new number; a trunk is added, listed and removed; errors name the argument."""
     file = tmp_path / "front.toml"

@@ -363,6 +363,7 @@ def _rewriter(settings: StoreSettings) -> Iterator[Rewriter]:
         process.kill()
 
 
+@pytest.mark.long
 async def test_killed_at_each_step_it_ends_the_same(
     store_settings: StoreSettings, database: Database, kept: Kept, all_seeing: str
 ) -> None:
