@@ -93,6 +93,8 @@ async def close_route(database: Database, case_id: UUID, outcome: Outcome, *, at
         row = await house.first(select(DsarRouteTable).where(DsarRouteTable.case_id == case_id).with_for_update())
         if row is None or row.business_sealed is None:
             return
+        # Of two tenants that close at once, each would see the other's case still open, and neither would finish.
+        await house.first(select(DsarIntakeTable.id).where(DsarIntakeTable.id == row.intake_id).with_for_update())
         columns = await house.keys.tenant_columns(house)
         request = await intake.find_intake(house, row.intake_id)
         business = columns.open(row.business_sealed, _TABLE, "business", row.intake_id, case_id)

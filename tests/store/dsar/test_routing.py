@@ -1,5 +1,6 @@
 """A proven request reaches the tenants that hold data, and nobody else gets to know of it; each answer comes back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,6 +146,26 @@ async def test_the_caller_is_told_only_after_the_proof(
     async with open_house(database) as house:
         done = await intake.find_intake(house, request)
     assert (done.state, done.number, done.contact) == ("done", None, None)
+
+
+async def test_tenants_that_close_at_once_finish_the_request(
+    database: Database, tmp_path: Path, work: Work, bakery: Shop, florist: Shop
+) -> None:
+    """Both ends are told in the same moment, again and again, and each time the desk forgets the caller."""
+    await _called(database, tmp_path, bakery, florist)
+    for _ in range(3):  # codes that a number is sent in a day
+        request = await _asked(database)
+        await work()
+        opened = [case for shop in (bakery, florist) for case in await _cases(database, shop) if case.closed_at is None]
+        for shop in (bakery, florist):
+            async with database.tenant(shop.tenant_id) as store:
+                for case in await cases.list_cases(store):
+                    await cases.close_case(store, case.id, Outcome.FULFILLED, actor=OPERATOR)
+        await asyncio.gather(
+            *(routing.close_route(database, case.id, Outcome.FULFILLED, at=RECEIVED) for case in opened)
+        )
+        async with open_house(database) as house:
+            assert (await intake.find_intake(house, request)).state == "done"
 
 
 async def test_a_closed_case_does_not_tell_whose_it_was(database: Database, bakery: Shop) -> None:
