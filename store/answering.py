@@ -4,6 +4,7 @@ A caller hears ringing while this runs, and a burst of calls queues behind it; s
 bound to the tenant (`TenantStore.fixed`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -34,7 +35,8 @@ SELECT s.id, s.published_version,
        p.id, p.name, p.business_name, p.jurisdiction, p.language, p.time_zone, p.recording_days, p.transcript_days,
        p.residency, p.hipaa,
        (SELECT count(*) FROM sessions c
-        WHERE c.tenant_id = :tenant_id AND c.state = 'open' AND c.planned_at > now() - interval '2 hours')
+        WHERE c.tenant_id = :tenant_id AND c.state = 'open' AND c.planned_at > now() - interval '2 hours'
+          AND c.id <> ALL (CAST(:over AS uuid[])))
 FROM numbers n
 JOIN scenarios s ON s.tenant_id = n.tenant_id AND s.id = n.scenario_id
 JOIN projects p ON p.tenant_id = n.tenant_id AND p.id = n.project_id
@@ -51,13 +53,14 @@ VALUES (:tenant_id, :id, :project_id, :scenario_id, :scenario_version, :state, :
 """
 
 
-async def route(store: TenantStore, called: str) -> Route | None:
+async def route(store: TenantStore, called: str, *, over: Sequence[UUID] = ()) -> Route | None:
     """Where the number leads; None when this tenant has it no more, or deletes its project.
 
-    Until the transaction ends no other call of the tenant is routed, so that two calls cannot both be the last one.
+    `over` are calls that have ended and whose rows do not say so yet: they do not count as live. Until the transaction
+    ends no other call of the tenant is routed, so that two calls cannot both be the last one.
     """
     locked = await store.fixed(_LOCK)
-    rows = await store.fixed(_ROUTE, called=called)
+    rows = await store.fixed(_ROUTE, called=called, over=list(over))
     if not locked or not rows:
         return None
     scenario_id, published_version, *project, residency, hipaa, live_calls = rows[0]

@@ -8,7 +8,7 @@ step gives the same result when it is done again.
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -85,6 +85,10 @@ class Ingestion:
         """A call is over without having said so: its journal is taken in, or its row closed where it left none."""
         self._lost[call.session_id] = call
         self._wake.set()
+
+    def over(self, tenant_id: UUID) -> Sequence[UUID]:
+        """Calls of this tenant that have ended and whose rows do not say so yet."""
+        return [call.session_id for call in self._lost.values() if call.tenant_id == tenant_id]
 
     def spare_used(self, tenant_id: UUID, session_id: UUID) -> None:
         """A call is being answered with a plan made ahead, and counts from now on."""
@@ -200,6 +204,7 @@ class Ingestion:
             except SessionErasedError:
                 await self._discard_erased(left, tenant_id, session_id)
                 return
+            self._lost.pop(session_id, None)
         await asyncio.to_thread(left.discard)
         self.ingested += 1
         log.info("call_ingested", session_id=left.session_id, tenant_id=header.tenant_id)
@@ -265,9 +270,10 @@ class Ingestion:
 
     async def _close_lost(self) -> None:
         for call in tuple(self._lost.values()):
+            if self._spool.has(str(call.session_id)):
+                continue  # its journal will say how it ended
             try:
-                if not self._spool.has(str(call.session_id)):
-                    await self._close(call)
+                await self._close(call)
             except StoreAwayError:
                 raise
             except Exception as error:  # noqa: BLE001 - its row stays open, and is not counted after two hours

@@ -42,6 +42,13 @@ _SEPARATORS = re.compile(r"[\s().-]+")
 _DIGITS = re.compile(r"\d{7,15}")
 
 
+Over = Callable[[UUID], Sequence[UUID]]
+
+
+def _nothing_over(_tenant_id: UUID) -> Sequence[UUID]:
+    return ()
+
+
 class _ClipsMissingError(Exception):
     """These have to be rendered first."""
 
@@ -78,8 +85,8 @@ class Planner:
         self._contents: OrderedDict[tuple[UUID, int], Scenario] = OrderedDict()
         self._tenants: OrderedDict[str, UUID] = OrderedDict()
 
-    async def plan(self, request: PlanRequested) -> PlanGranted | PlanDenied:
-        """Grant or deny.
+    async def plan(self, request: PlanRequested, *, over: Over = _nothing_over) -> PlanGranted | PlanDenied:
+        """Grant or deny. `over` tells which calls of a tenant have ended whose rows do not say so yet.
 
         Raises:
             store.engine.StoreAwayError: The database is away.
@@ -89,11 +96,11 @@ class Planner:
             tenant_id, hinted = await self._tenant_of(called)
             if tenant_id is None:
                 continue
-            answer = await self._plan_of(tenant_id, called, request)
+            answer = await self._plan_of(tenant_id, called, request, over)
             if answer is None and hinted:  # the number has moved since we last looked
                 self._tenants.pop(called, None)
                 tenant_id, _ = await self._tenant_of(called)
-                answer = None if tenant_id is None else await self._plan_of(tenant_id, called, request)
+                answer = None if tenant_id is None else await self._plan_of(tenant_id, called, request, over)
             if answer is not None:
                 return answer
         return PlanDenied(sip_status=404, reason="no such number")
@@ -168,7 +175,7 @@ class Planner:
         """
         request = PlanRequested(called=called, caller=called, trunk="", sip_call_id="", spare_wanted=True)
         try:
-            answer = await self._plan_of(tenant_id, called, request, take_back=True)
+            answer = await self._plan_of(tenant_id, called, request, _nothing_over, take_back=True)
         except _TakenBackError:
             return None
         return answer if isinstance(answer, PlanDenied) else PlanDenied(sip_status=404, reason="no such number")
@@ -188,20 +195,20 @@ class Planner:
         return found.tenant_id, False
 
     async def _plan_of(
-        self, tenant_id: UUID, called: str, request: PlanRequested, *, take_back: bool = False
+        self, tenant_id: UUID, called: str, request: PlanRequested, over: Over, *, take_back: bool = False
     ) -> PlanGranted | PlanDenied | None:
         """None when the number is not this tenant's."""
         while True:
             try:
-                return await self._plan_now(tenant_id, called, request, take_back=take_back)
+                return await self._plan_now(tenant_id, called, request, over, take_back=take_back)
             except _ClipsMissingError as missing:  # rendered outside the transaction, which holds up other calls
                 await self._shelf.fill(missing.sentences)
 
     async def _plan_now(
-        self, tenant_id: UUID, called: str, request: PlanRequested, *, take_back: bool
+        self, tenant_id: UUID, called: str, request: PlanRequested, over: Over, *, take_back: bool
     ) -> PlanGranted | PlanDenied | None:
         async with self._database.tenant(tenant_id) as store:
-            where = await answering.route(store, called)
+            where = await answering.route(store, called, over=over(tenant_id))
             if where is None:
                 return None
             if not self._may_keep(where.project):

@@ -200,7 +200,7 @@ class Desk:
     async def _plan(self, link: Link, process: int, request: PlanRequested) -> PlanGranted | PlanDenied:
         try:
             async with asyncio.timeout(PLAN_SECONDS):
-                answer = await self._planner.plan(request)
+                answer = await self._planner.plan(request, over=self._ingestion.over)
         except Exception as error:  # noqa: BLE001 - whatever is broken, the caller's side must get a final answer
             log.warning("plan_failed", error=type(error).__name__)
             return PlanDenied(sip_status=503, reason="the desk cannot decide now")

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import time
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from tests.voice.desk.conftest import Worker, stock
 from voice.desk.plans import spellings
 from voice.desk.server import Desk
 from voice.desk.settings import DeskSettings
-from voice.waist.messages import PlanDenied, PlanGranted
+from voice.waist.messages import CallClosed, PlanDenied, PlanGranted
 
 
 async def publish(database: Database, settings: DeskSettings, shop: Shop, content: Scenario) -> None:
@@ -81,6 +82,20 @@ async def test_tenant_at_its_limit_is_busy(
     assert sum(isinstance(answer, PlanGranted) for answer in answers) == 3
     assert {answer.sip_status for answer in answers if isinstance(answer, PlanDenied)} == {486}
     assert isinstance(await worker.plan(florist.called), PlanGranted)
+
+
+async def test_a_call_that_has_ended_counts_no_more(worker: Worker, bakery: Shop, settings: DeskSettings) -> None:
+    """A tenant at its limit may take the next call as soon as one ends, however long its traces wait to be taken in."""
+    settings.spool.mkdir(exist_ok=True)
+    first, *_ = [await worker.granted(bakery.called) for _ in range(3)]
+    assert isinstance(await worker.plan(bakery.called), PlanDenied)
+    journal = settings.spool / f"{first.session_id}.journal"
+    with journal.open("xb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # so that nobody can take it in
+        worker.client.notify(CallClosed(session_id=first.session_id))
+        assert isinstance(await worker.plan(bakery.called), PlanGranted)
+        assert isinstance(await worker.plan(bakery.called), PlanDenied)
+        journal.unlink()
 
 
 async def test_spare_plan_is_strict_and_counts_as_no_call(worker: Worker, bakery: Shop, database: Database) -> None:
