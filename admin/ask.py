@@ -1,5 +1,6 @@
 """One request of somebody who may make it: what every handler gets."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from admin.problems import NotThereError, ProblemError, RefusedError
 from admin.services import Services
 from policies.access import Principal, Reader, Refusal, Scope, authorize
 from policies.audit_tags import Actor
+from store.engine import StoreAwayError
 from store.scope import TenantStore
 
 
@@ -25,6 +27,8 @@ class Ask:
     services: Services
     principal: Principal
     scope: Scope
+    again: Callable[[], Awaitable[Principal]]
+    """Asks the door again, for an answer that goes on. Raises `ProblemError`: nobody, or nothing is granted there."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -59,6 +63,14 @@ class Ask:
     def store(self) -> AbstractAsyncContextManager[TenantStore]:
         """A transaction of the tenant."""
         return self.services.database.tenant(self.tenant_id)
+
+    async def is_still_granted(self) -> bool:
+        """Whether what was granted when this was asked is granted now, neither more nor less."""
+        try:
+            principal = await self.again()
+        except (ProblemError, StoreAwayError):
+            return False
+        return set(principal.grants) == set(self.principal.grants) and bool(authorize(principal, self.scope))
 
     def check(self, project_id: UUID, scope: Scope | None = None) -> None:
         """Go on only if the scope, by default the route's, is granted on this project.

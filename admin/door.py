@@ -1,5 +1,6 @@
 """The door: every request passes it once, and comes out as what its handler takes, or as a refusal."""
 
+import functools
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from uuid import UUID
@@ -57,7 +58,8 @@ def behind_the_door(route: Route) -> Callable[[web.Request], Awaitable[web.Strea
         verdict = authorize(principal, route.needs)
         if isinstance(verdict, Refusal):
             raise problem_of(verdict)
-        ask = Ask(request=request, services=services, principal=principal, scope=route.needs)
+        again = functools.partial(_principal, route, request, services)
+        ask = Ask(request=request, services=services, principal=principal, scope=route.needs, again=again)
         return await _handled(route, ask)
 
     if isinstance(route.needs, Scope):

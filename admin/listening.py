@@ -1,5 +1,7 @@
 """How much of what is said in a call somebody reads along: as their rights and the project say, and the log knows."""
 
+import time
+from typing import Final
 from uuid import UUID
 
 from admin.ask import Ask
@@ -11,6 +13,9 @@ from store.engine import StoreAwayError
 from store.phi import note_reading
 from voice.waist.messages import LiveTurn
 
+_LOOK_AGAIN_S: Final = 10.0
+"""So long a project's change of what its viewers see waits for those who are listening."""
+
 
 class Listener:
     """Somebody who looks at calls that are up, for as long as one answer to them lasts."""
@@ -18,6 +23,7 @@ class Listener:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._seen: dict[UUID, Visibility] = {}
+        self._looked_at = 0.0
 
     async def reads(self, known: KnownCall, turn: LiveTurn, *, is_whole: bool) -> str | None:
         """The words of a turn as this person gets them; None: not at all.
@@ -36,6 +42,9 @@ class Listener:
         return redact(turn.text) if is_whole else None  # half a number looks like a word
 
     async def _visibility(self, project_id: UUID) -> Visibility:
+        if (now := time.monotonic()) > self._looked_at + _LOOK_AGAIN_S:
+            self._seen.clear()
+            self._looked_at = now
         if project_id not in self._seen:
             if not self._ask.may(Scope.TRANSCRIPTS_READ, project_id):
                 self._seen[project_id] = "none"

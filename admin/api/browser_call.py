@@ -1,6 +1,5 @@
 """A call from the browser: WebRTC to this server, which rings one of the tenant's own numbers like a telephone."""
 
-import asyncio
 from http import HTTPStatus
 from typing import Annotated, Literal
 from uuid import UUID
@@ -12,7 +11,7 @@ from msgspec import Meta
 from admin.api.live import feed_of, news, snapshot
 from admin.ask import Ask
 from admin.browser_calls import BrowserCall, BrowserCalls, NotPlacedError
-from admin.event_stream import HEARTBEAT_S, LONGEST_S, EventStream, event
+from admin.event_stream import EventStream, event
 from admin.listening import Listener
 from admin.live_feed import KnownCall, TooSlowError
 from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
@@ -77,9 +76,7 @@ async def browser_call_events(ask: Ask, call_id: UUID) -> web.StreamResponse:
     """Follow one's own call as server-sent events: `state`, and `desk`, `call` and `turn` as of live calls."""
     call, feed = _own(ask, call_id), feed_of(ask)
     listener = Listener(ask)
-    stream = await EventStream.begin(ask.request)
-    clock = asyncio.get_running_loop().time
-    ends_at = clock() + LONGEST_S
+    stream = await EventStream.begin(ask)
 
     def wanted(known: KnownCall) -> bool:
         return known.call.sip_call_id == call.sip_call_id
@@ -88,12 +85,12 @@ async def browser_call_events(ask: Ask, call_id: UUID) -> web.StreamResponse:
         try:
             await stream.write(await snapshot(feed, ask.tenant_id, wanted, listener))
             told: BrowserCallState | None = None
-            while (left_s := ends_at - clock()) > 0 and (told is None or told.state != "ended"):
+            while (seconds := await stream.seconds()) and (told is None or told.state != "ended"):
                 if (now := _state(call, feed.of_line(call.sip_call_id))) != told:
                     told = now
                     await stream.write(event("state", now))
                 else:
-                    await stream.write(await news(feed, viewer, wanted, listener, min(left_s, HEARTBEAT_S)))
+                    await stream.write(await news(feed, viewer, wanted, listener, seconds))
         except TooSlowError:
             stream.cut_off()
         except ConnectionError:

@@ -1,6 +1,5 @@
 """Calls that are up: which there are, what is said in them while it is said, and what can be done to them."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -11,7 +10,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from admin.ask import Ask
-from admin.event_stream import HEARTBEAT, HEARTBEAT_S, LONGEST_S, EventStream, event
+from admin.event_stream import HEARTBEAT, EventStream, event
 from admin.listening import Listener
 from admin.live_feed import Change, DeskChanged, KnownCall, LiveFeed, TooSlowError, Viewer
 from admin.problems import ConflictError, NotThereError
@@ -152,14 +151,12 @@ async def follow(ask: Ask, wanted: Wanted, *, until: KnownCall | None = None) ->
     """Stream what happens to the calls that are wanted; `until` this one has ended, where one is named."""
     feed = feed_of(ask)
     listener = Listener(ask)
-    stream = await EventStream.begin(ask.request)
-    clock = asyncio.get_running_loop().time
-    ends_at = clock() + LONGEST_S
+    stream = await EventStream.begin(ask)
     with feed.watched_by(ask.tenant_id) as viewer:
         try:
             await stream.write(await snapshot(feed, ask.tenant_id, wanted, listener))
-            while (left_s := ends_at - clock()) > 0 and (until is None or feed.find(until.session_id) is not None):
-                await stream.write(await news(feed, viewer, wanted, listener, min(left_s, HEARTBEAT_S)))
+            while (seconds := await stream.seconds()) and (until is None or feed.find(until.session_id) is not None):
+                await stream.write(await news(feed, viewer, wanted, listener, seconds))
         except TooSlowError:
             stream.cut_off()
         except ConnectionError:

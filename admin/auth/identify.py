@@ -32,6 +32,7 @@ class Refreshed:
 
 
 _REFRESHED: Final = web.RequestKey[Refreshed | None]("refreshed")
+_ANSWERED: Final = web.RequestKey[bool]("answered")
 
 
 async def identify(request: web.Request, services: Services) -> Identity | None:
@@ -58,6 +59,7 @@ def sign_browser_out(request: web.Request) -> None:
 
 async def keep_signed_in(request: web.Request, response: web.StreamResponse) -> None:
     """Hand new tokens over with whatever is answered (`on_response_prepare`)."""
+    request[_ANSWERED] = True
     if _REFRESHED not in request:
         return
     refreshed = request[_REFRESHED]
@@ -82,7 +84,7 @@ async def _by_access_token(request: web.Request, services: Services, token: str,
 
 async def _by_refresh_token(request: web.Request, services: Services) -> Identity | None:
     token = read_cookie(request, "refresh")
-    if token is None:
+    if token is None or _ANSWERED in request:  # what the browser cannot be handed any more must not be used up
         return None
     async with open_house(services.database) as house:
         signed_in = await devices.refresh(house, token, at=now_of(services))

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from admin import live_feed
+from admin import event_stream, live_feed
 from admin.live_feed import DeskChanged, LiveFeed, TooSlowError, Viewer
 from policies.audit_tags import OPERATOR, Actor
 from scripts.operators import ask, connect
@@ -20,6 +20,7 @@ from store import bounds, projects
 from store.audit.log import entries
 from store.blobs import FolderBlobs
 from store.engine import Database
+from store.people import memberships
 from store.settings import StoreSettings
 from tests.admin.world import World, open_world
 from tests.database import Shop, open_folder
@@ -208,6 +209,43 @@ async def test_words_are_for_those_who_may_read_them(scene: Scene) -> None:
             assert (data["text"] if name == "turn" else "") == seen, viewers_see
     async with scene.database.tenant(world.bakery.tenant_id) as store:
         await projects.change(store, world.bakery.project_id, projects.Changes(viewers_see="all"), actor=OPERATOR)
+
+
+async def test_a_role_that_is_taken_ends_what_it_let_follow(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is under way ends when what it needs is granted no more; the others' go on."""
+    monkeypatch.setattr(event_stream, "ASKED_AGAIN_S", 0.3)
+    world = scene.world
+    vera, bakery = world.people["vera"].user_id, world.bakery
+    async with scene.call(bakery) as session_id, scene.following("vera") as fired, scene.following("edgar") as edgar:
+        await fired.next("call")
+        async with scene.database.tenant(bakery.tenant_id) as store:
+            await memberships.remove_member(store, vera, actor=OPERATOR)
+        try:
+            await fired.ends()
+        finally:
+            async with scene.database.tenant(bakery.tenant_id) as store:
+                await memberships.grant_role(store, vera, "viewer", project_id=bakery.project_id, actor=OPERATOR)
+        scene.say(session_id, "Still there?")
+        assert await edgar.turn() == "Still there?"
+
+
+async def test_following_for_long_uses_no_sign_in_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream cannot hand its browser new tokens: it ends when the access token does, and spends no refresh token."""
+    monkeypatch.setattr(event_stream, "ASKED_AGAIN_S", 0.3)
+    client, clock, path = scene.world.client, scene.world.clock, f"{scene.world.tenant}/live"
+    cookies = "; ".join(f"{name}={value}" for name, value in scene.world.people["vera"].cookies.items())
+    try:
+        async with client.get(
+            f"/api/v1/live/events?tenant_id={scene.world.bakery.tenant_id}", headers={"Cookie": cookies}
+        ) as answer:
+            assert answer.status == 200
+            clock.ahead_s += 16 * 60
+            await Followed(answer).ends()
+        clock.ahead_s += 60
+        async with client.get(path, headers={"Cookie": cookies}) as answer:
+            assert answer.status == 200
+    finally:
+        clock.ahead_s = 0.0
 
 
 async def test_reading_along_in_health_care_is_in_the_log(scene: Scene) -> None:
