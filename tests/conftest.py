@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.oracle.watch import Oracle, watching
+
+# How fast examples are made says more about the machine than about what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -26,7 +26,8 @@ from store.settings import StoreSettings
 from tests.admin.authenticator import HONEST, Authenticator, Lies, encoded
 from tests.admin.people import SignedInPerson
 from tests.admin.world import World, open_world
-from tests.database import MASTER_KEY, address, fresh_database
+from tests.database import MASTER_KEY, address
+from tests.leases import fresh_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -282,7 +283,7 @@ async def test_who_takes_passkeys(base_url: str, host: str, party: RelyingParty)
     assert found.takes_passkeys is not (urlsplit(base_url).scheme == "http" and party.id != "localhost")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     answer=st.one_of(
         st.text(max_size=200),
