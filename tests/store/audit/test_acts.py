@@ -1,42 +1,70 @@
-"""Every privileged act of the store leaves its entry, in the same transaction."""
+"""Every privileged act leaves its entry, in the same transaction."""
 
-from collections.abc import Awaitable, Callable
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from policies.audit_tags import Actor, Tag
-from store import numbers, projects, scenarios, trunks
+from policies.audit_tags import Tag
+from store import trunks
 from store.audit import log
 from store.engine import Database
-from store.scenarios import Scenario
-from store.scope import TenantStore
+from store.house import HOUSE
 from tests.database import Shop
+from tests.store.audit.acts import ACTS, ANNA, ELSEWHERE, Stage
 
-ANNA = Actor("user", "0192-anna")
-Act = Callable[[TenantStore, Shop], Awaitable[object]]
-
-ACTS: dict[Tag, Act] = {
-    Tag.PROJECT_CREATED: lambda store, _: projects.create(
-        store, name="x", business_name="x", jurisdiction="DE", language="de", actor=ANNA
-    ),
-    Tag.SCENARIO_PUBLISHED: lambda store, shop: scenarios.publish(
-        store, shop.scenario_id, Scenario(name="x", instructions="y"), actor=ANNA
-    ),
-    Tag.NUMBER_ADDED: lambda store, shop: numbers.create(
-        store, project_id=shop.project_id, scenario_id=shop.scenario_id, called="+4930111", actor=ANNA
-    ),
-    Tag.TRUNK_ADDED: lambda store, _: trunks.create(store, name="x", networks=["192.0.2.1/32"], actor=ANNA),
-}
+ROOT = Path(__file__).resolve().parents[3]
+ROOMS = ("policies", "sip", "voice", "store", "admin", "scripts")
 
 
 @pytest.mark.parametrize("tag", ACTS)
-async def test_an_act_is_logged(database: Database, bakery: Shop, tag: Tag) -> None:
-    """By whom and what, and nothing of it when the act is undone."""
-    async with database.tenant(bakery.tenant_id) as store:
+async def test_an_act_is_logged(database: Database, bakery: Shop, tmp_path: Path, tag: Tag) -> None:
+    """In the log that it belongs to, by whom."""
+    act = ACTS[tag]
+    tenant_id = HOUSE if act.of_server else bakery.tenant_id
+    async with database.tenant(tenant_id) as store:
         before = await log.size_of(store)
-        await ACTS[tag](store, bakery)
-        (entry,) = await log.entries(store, limit=1)
-        assert (entry.tag, entry.actor, entry.index) == (tag, ANNA, before)
+    await act.do(Stage(database, bakery, tmp_path))
+    async with database.tenant(tenant_id) as store:
+        entry = (await log.entries(store, tag=tag, limit=1))[0]
+    assert (entry.tag, entry.index >= before) == (tag, True)
+    assert act.by in (None, entry.actor)
+
+
+def test_every_act_is_looked_at() -> None:
+    """By the test above, or by one of its own."""
+    assert ACTS.keys() | ELSEWHERE.keys() == set(Tag)
+    assert not ACTS.keys() & ELSEWHERE.keys()
+    missing = [tag.name for tag, file in ELSEWHERE.items() if not _named_in(ROOT / "tests" / file, tag)]
+    assert missing == []
+
+
+def test_every_tag_has_a_writer() -> None:
+    """Code of the product hands it on to be written, and does not only look for it."""
+    written = {name for room in ROOMS for file in (ROOT / room).rglob("*.py") for name in _handed_on(_parsed(file))}
+    assert written == {tag.name for tag in Tag}
+
+
+def _named_in(file: Path, tag: Tag) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return f"Tag.{tag.name}" in text or f'"{tag}"' in text
+
+
+def _parsed(file: Path) -> ast.AST:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _handed_on(node: ast.AST) -> Iterator[str]:
+    """Tags in this code but for those that something is compared with or looked for by."""
+    if isinstance(node, ast.Compare) or (
+        isinstance(node, ast.Call) and getattr(node.func, "id", None) in {"entries", "frozenset"}
+    ):
+        return
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Tag":
+        yield node.attr
+    for child in ast.iter_child_nodes(node):
+        yield from _handed_on(child)
 
 
 async def test_a_trunk_that_goes_is_logged_once(database: Database, bakery: Shop) -> None:

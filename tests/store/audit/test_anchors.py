@@ -203,7 +203,7 @@ async def test_the_owner_can_prove_it_with_a_mail(database: Database, bakery: Sh
     await checkpoints.checkpoint_all(database)
     for shop in (bakery, florist, bakery):
         async with database.tenant(shop.tenant_id) as store:
-            await anchors.mail_newest(store)
+            await anchors.mail_newest(database, store)
     async with database.tenant(florist.tenant_id) as store:
         assert await store.all(select(MailTable.id)) == []
     async with database.tenant(bakery.tenant_id) as store:

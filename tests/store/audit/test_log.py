@@ -102,9 +102,7 @@ async def found(database: Database, bakery: Shop) -> Exported:
 
 
 @given(data=st.data())
-@settings(
-    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_rubbish_is_a_doubt_and_no_crash(found: Exported, data: st.DataObject) -> None:
     """Whatever a letter or a value of the file is changed to, the answer is a report, and never that it is proven."""
     at = data.draw(st.integers(0, len(found.lines) - 1))

@@ -151,9 +151,7 @@ async def intruder(
 
 
 @given(what=st.sampled_from([*TEXT, *BESIDE]), thorough=st.booleans(), data=st.data())
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_every_change_of_stored_rows_is_found(
     database: Database, bakery: Shop, intruder: Intruder, what: str, *, thorough: bool, data: st.DataObject
 ) -> None:
