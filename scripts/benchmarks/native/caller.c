@@ -20,10 +20,11 @@
 
 #define MOST_CALLS 128
 #define SECOND 1000000000ull
+#define NOTICED_WITHIN (30 * SECOND) /* the server gives a silent caller 20 s */
 #define TALK_S 5.5   /* of each round the caller speaks so long, */
 #define ROUND_S 9.1  /* and a round is so long: 60 percent */
 
-enum state { IDLE, INVITING, TALKING, LEAVING, DONE };
+enum state { IDLE, INVITING, TALKING, LEAVING, GONE, DONE };
 enum manner { BY_BYE, BY_CANCEL, BY_SILENCE };
 
 typedef struct {
@@ -56,7 +57,7 @@ static uint32_t answered_calls;
 
 static series gaps, model_to_caller, setup, first_audio;
 static uint64_t received, sent, underruns, skipped, sequence_gaps, model_frames, answered_responses;
-static int placed, answered, refused, busy, timed_out, ended, dropped_by_server, cancelled, silenced;
+static int placed, answered, refused, busy, timed_out, ended, dropped_by_server, cancelled, silenced, unnoticed;
 
 static void on_signal(int number) {
     if (number == SIGUSR1) window_opened = 1;
@@ -204,14 +205,16 @@ static void on_response(call *c, char *message, uint64_t now) {
     finish(c, now);
 }
 
-static void on_request(call *c, char *message, uint64_t now) {
+static void on_request(call *c, int generation, char *message, uint64_t now) {
     char vias[2000] = "", via[600], from[300], to[300], id[120], cseq[60];
     for (char *at = message; (at = strstr(at, "\r\nVia:")); at += 6)
         if (header(at + 2, "Via", via, sizeof via)) strcat(strcat(vias, "\r\nVia: "), via);
     send_sip("SIP/2.0 200 OK%s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n", vias,
              header(message, "From", from, sizeof from), header(message, "To", to, sizeof to),
              header(message, "Call-ID", id, sizeof id), header(message, "CSeq", cseq, sizeof cseq));
-    if (strncmp(message, "BYE ", 4) || c->state != TALKING) return;
+    if (strncmp(message, "BYE ", 4) || generation != c->generation) return;
+    if (c->state == GONE) finish(c, now);
+    if (c->state != TALKING) return;
     dropped_by_server++;
     fprintf(stderr, "server ended call %u after %.1f s\n", c->number, (double)(now - c->acked) / 1e9);
     finish(c, now);
@@ -223,7 +226,7 @@ static void on_sip(char *message, uint64_t now) {
     if (!header(message, "Call-ID", id, sizeof id)) return;
     if (sscanf(id, "c%d.%d.%d", &slot, &generation, &pid) != 3 || slot < 0 || slot >= MOST_CALLS || pid != getpid()) return;
     call *c = &calls[slot];
-    if (strncmp(message, "SIP/2.0 ", 8)) on_request(c, message, now);
+    if (strncmp(message, "SIP/2.0 ", 8)) on_request(c, generation, message, now);
     else if (generation == c->generation) on_response(c, message, now);
 }
 
@@ -273,9 +276,9 @@ static void on_rtp(const uint8_t *packet, size_t size, uint16_t port, uint64_t n
 
 static void print_results(FILE *out) {
     fprintf(out, "{\"placed\":%d,\"answered\":%d,\"refused\":%d,\"busy\":%d,\"timed_out\":%d,\"ended\":%d,"
-                 "\"dropped_by_server\":%d,\"cancelled\":%d,\"silenced\":%d,\"received\":%llu,\"sent\":%llu,"
+                 "\"dropped_by_server\":%d,\"cancelled\":%d,\"silenced\":%d,\"unnoticed\":%d,\"received\":%llu,\"sent\":%llu,"
                  "\"underruns\":%llu,\"skipped\":%llu,\"sequence_gaps\":%llu,\"model_frames\":%llu,\"responses\":%llu,",
-            placed, answered, refused, busy, timed_out, ended, dropped_by_server, cancelled, silenced,
+            placed, answered, refused, busy, timed_out, ended, dropped_by_server, cancelled, silenced, unnoticed,
             (unsigned long long)received, (unsigned long long)sent, (unsigned long long)underruns,
             (unsigned long long)skipped, (unsigned long long)sequence_gaps, (unsigned long long)model_frames,
             (unsigned long long)answered_responses);
@@ -369,8 +372,8 @@ static int attend(uint64_t now) {
             else send_invite(c, now);
         } else if (c->state == TALKING && now > c->ends) {
             if (c->manner == BY_SILENCE) {
-                silenced++; /* as a telephone that lost its power: the server has to notice */
-                finish(c, now);
+                silenced++; /* as a telephone that lost its power: the server has to notice, and is busy until then */
+                c->state = GONE, c->due = now + NOTICED_WITHIN;
                 continue;
             }
             send_request(c, "BYE", 2);
@@ -378,6 +381,8 @@ static int attend(uint64_t now) {
         } else if (c->state == LEAVING && now > c->due) {
             if (++c->tries > 5) timed_out++, finish(c, now);
             else send_request(c, "BYE", 2), c->due = now + SECOND / 2;
+        } else if (c->state == GONE && now > c->due) {
+            unnoticed++, finish(c, now);
         } else if (c->state == IDLE && c->generation && churn && now > c->due && elapsed < total) {
             send_invite(c, now);
         }
