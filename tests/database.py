@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from uuid import UUID
 
@@ -25,9 +24,9 @@ from store.migrate import migrate
 from store.scenarios import Scenario
 from store.scope import TenantStore
 from store.settings import StoreSettings
+from tests.leases import fresh_database
 
 MASTER_KEY = bytes(range(32))
-_names = count()
 
 
 @contextmanager
@@ -73,20 +72,6 @@ def database_home() -> Iterator[Path]:
     with open_folder() as home, running(home):
         asyncio.run(migrate(StoreSettings(None, home, MASTER_KEY)))
         yield home
-
-
-@contextmanager
-def fresh_database(home: Path) -> Iterator[str]:
-    """The name of a migrated, empty database on the server of this home."""
-    name = f"test_{next(_names)}"
-    with psycopg.connect(address(home, postgres.SUPERUSER, "postgres"), autocommit=True) as connection:
-        connection.execute(
-            f"CREATE DATABASE {name} TEMPLATE {postgres.DATABASE} OWNER {postgres.OWNER} STRATEGY FILE_COPY"
-        )
-        try:
-            yield name
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest_asyncio
 from store import postgres
 from store.settings import StoreSettings
 from tests.admin.world import World, open_world
-from tests.database import MASTER_KEY, address, database, database_home, fresh_database, store_settings
+from tests.database import MASTER_KEY, address, database, database_home, store_settings
+from tests.leases import fresh_database
 
 __all__ = ["database", "database_home", "store_settings"]
 

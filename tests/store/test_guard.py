@@ -29,7 +29,8 @@ from store.scopable import UnscopedAccessError
 from store.settings import StoreSettings
 from store.tables.catalogue import TABLES
 from store.tables.setup import NumberTable, ProjectTable, TenantTable
-from tests.database import MASTER_KEY, Shop, address, fresh_database, make_shop
+from tests.database import MASTER_KEY, Shop, address, make_shop
+from tests.leases import fresh_database
 from tests.store import leak_reads, leak_refusals
 from tests.store.leak_scene import READS, REFUSED, Scene
 

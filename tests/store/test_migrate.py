@@ -17,7 +17,8 @@ from store.migrate import MigrationError, migrate
 from store.postgres_account import account
 from store.roles import APP, password_of
 from store.settings import StoreSettings
-from tests.database import MASTER_KEY, address, fresh_database, open_folder
+from tests.database import MASTER_KEY, address, open_folder
+from tests.leases import fresh_database
 
 _DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 

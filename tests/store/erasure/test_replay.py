@@ -19,7 +19,8 @@ from store.erasure import projects as deletions
 from store.erasure.replay import replay
 from store.erasure.sessions import carry_out, erase_sessions
 from store.settings import StoreSettings
-from tests.database import Shop, address, fresh_database, make_shop
+from tests.database import Shop, address, make_shop
+from tests.leases import fresh_database
 from tests.store.erasure.world import make_call, objects, where
 
 NOW = datetime.now(UTC)
