@@ -1,4 +1,4 @@
-"""The way to the database: a pool for tenants' transactions, and two narrow ones for look-ups across tenants."""
+"""The way to the database: pools for tenants' transactions and look-ups across tenants, and a narrow one for jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -56,7 +56,7 @@ class Database:
         keys = KeyRing(settings.master_key, settings.old_master_key)
         return cls(
             _engine(urls.app, settings.pool_size),
-            _engine(urls.platform, 2, read_only=True),
+            _engine(urls.platform, settings.pool_size, read_only=True),
             _engine(urls.jobs, 1, read_only=True),
             keys,
         )

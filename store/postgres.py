@@ -39,7 +39,7 @@ _HARD_STOP_SECONDS = 5.0
 _PARAMETERS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
+    "max_connections": "100",  # three processes with two pools of 8 each, the queue's, and commands beside them
     "shared_buffers": "64MB",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -28,7 +28,8 @@ class StoreSettings:
     old_master_key: bytes | None = field(default=None, repr=False)
     """Its predecessor, while some are still wrapped by that one."""
     pool_size: int = 8
-    """Connections that one process keeps at most; further transactions wait for a free one."""
+    """Connections that one process keeps at most for transactions of tenants, and as many for look-ups across tenants,
+    of which every request needs one too; further ones wait for a free one."""
     s3: S3Settings | None = None
     """Keeps the objects; None for a folder under `home`."""
 

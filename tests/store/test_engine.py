@@ -1,6 +1,7 @@
 """Transactions: bound to one tenant, all or nothing, and honest about a database that is away."""
 
 import asyncio
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,20 @@ async def test_a_waiting_transaction_gives_up(store_settings: StoreSettings, bak
             with pytest.raises(StoreAwayError):
                 async with database.tenant(bakery.tenant_id) as second:
                     await tenants.find(second)
+    finally:
+        await database.close()
+
+
+async def test_as_many_look_as_work(store_settings: StoreSettings, bakery: Shop) -> None:
+    """Whoever may have a transaction may have a look-up across tenants too: a crowd does not wait for either alone."""
+    database = await Database.open(replace(store_settings, pool_size=5))
+    try:
+        async with contextlib.AsyncExitStack() as held:
+            for _ in range(5):
+                store = await held.enter_async_context(database.tenant(bakery.tenant_id))
+                assert await tenants.find(store)
+                platform = await held.enter_async_context(database.platform())
+                assert await numbers.find_called(platform, bakery.called)
     finally:
         await database.close()
 
