@@ -5,7 +5,8 @@ from email.parser import BytesParser
 from email.policy import HTTP
 
 from sip.message import RawMessage, RefusedError, has_control
-from sip.sdp import BadSdpError, NothingFitsError, Srtp, rebuild
+from sip.sdp import BadSdpError, NothingFitsError, rebuild
+from sip.trunks import Srtp
 
 SDP = "application/sdp"
 RELAY = "application/dtmf-relay"
@@ -56,7 +57,7 @@ def _sdp(raw: RawMessage, kind: str, srtp: Srtp) -> bytes:
     except BadSdpError as error:
         raise RefusedError(400, str(error)) from error
     except NothingFitsError as error:
-        raise RefusedError(488, str(error)) from error
+        raise RefusedError(488, str(error), f'Warning: {error.warning} aitelier "{error}"') from error
 
 
 def _sdp_part(raw: RawMessage) -> bytes:

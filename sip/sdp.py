@@ -2,6 +2,10 @@
 
 The product speaks one audio stream: PCMU, PCMA or G.722 with RFC 4733 keys, over RTP/AVP, or RTP/SAVP with keys in SDP
 (RFC 4568). All other streams of an offer stay in their place with port 0, so the answer has the right number of them.
+
+The stream goes over IPv4: the media stack's wheel is built without IPv6 (PJ_HAS_IPV6 is 0, and pjsua2 aborts when an
+account asks for it). An offer of both gets the IPv4 of it, whether it has a stream of each (RFC 4091) or alternatives
+within one (RFC 6947); ICE is not spoken, so of such an offer the default address counts (RFC 8839).
 """
 
 import base64
@@ -10,9 +14,8 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Literal
 
-Srtp = Literal["off", "optional", "mandatory"]
+from sip.trunks import Srtp, sound_refusal
 
 _MOST_STREAMS = 8
 _MOST_LINES = 400
@@ -20,6 +23,7 @@ _MEDIA = re.compile(
     r"([a-z][a-z0-9\-]{0,15}) (\d{1,5})(?:/\d{1,3})? ([A-Za-z0-9/.\-]{1,32})((?: [!-~]{1,32}){1,64})\Z", re.ASCII
 )
 _CONNECTION = re.compile(r"IN IP([46]) ([0-9A-Fa-f.:]{2,45})(?:/[\d/]{1,11})?\Z", re.ASCII)
+_ALTERNATIVE = re.compile(r"\d{1,4} IP4 ([0-9.]{7,15}) (\d{1,5})\Z", re.ASCII)
 _RTPMAP = re.compile(r"(\d{1,3}) ([A-Za-z0-9.\-]{1,32})/(\d{1,6})(?:/1)?\Z", re.ASCII)
 _FMTP = re.compile(r"(\d{1,3}) ([0-9,\-]{1,64})\Z", re.ASCII)
 _CRYPTO = re.compile(
@@ -31,6 +35,7 @@ _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _STATIC = {0: ("PCMU", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000)}
 _CODECS = {("PCMU", 8000), ("PCMA", 8000), ("G722", 8000)}
 _KEYS = ("TELEPHONE-EVENT", 8000)
+_OTHER_ADDRESSES, _NO_SUCH_MEDIA = 301, 304  # RFC 3261 section 20.43
 _PTIMES = frozenset({10, 20, 30, 40, 60})
 _KEY_BYTES = {
     "AES_CM_128_HMAC_SHA1_80": 30,
@@ -45,7 +50,11 @@ class BadSdpError(Exception):
 
 
 class NothingFitsError(Exception):
-    """Good SDP that this trunk and this product cannot agree to (488)."""
+    """Good SDP that this trunk and this product cannot agree to (488); `warning` as in RFC 3261 section 20.43."""
+
+    def __init__(self, why: str, warning: int = 399) -> None:
+        super().__init__(why)
+        self.warning = warning
 
 
 @dataclass(slots=True)
@@ -145,42 +154,51 @@ def _connection(value: str) -> str:
 def _choose(session: _Session, srtp: Srtp) -> tuple[int, str, list[str]]:
     """The audio stream to take, SRTP before plain: its number, its address, its new lines."""
     fitting: list[tuple[int, str, list[str]]] = []
-    why = "no audio stream"
+    refused: NothingFitsError | None = None
     for profile in ("RTP/SAVP", "RTP/AVP"):
         for number, stream in enumerate(session.streams):
             if stream.kind != "audio" or stream.profile != profile or stream.port == 0:
                 continue
             try:
-                fitting.append((number, _address(session, stream), _audio(session, stream, srtp)))
+                connection, port = _address(session, stream)
+                fitting.append((number, connection, _audio(session, stream, port, srtp)))
             except NothingFitsError as error:
-                why = str(error)
+                refused = error
     if fitting:
         return fitting[0]
-    if why == "no audio stream" and any(stream.kind == "audio" for stream in session.streams):
-        why = "no audio stream that is RTP/AVP or RTP/SAVP and turned on"
-    raise NothingFitsError(why)
+    if refused is not None:
+        raise refused
+    if any(stream.kind == "audio" for stream in session.streams):
+        raise NothingFitsError("no audio stream that is RTP/AVP or RTP/SAVP and turned on")
+    raise NothingFitsError("no audio stream", _NO_SUCH_MEDIA)
 
 
-def _address(session: _Session, stream: _Stream) -> str:
+def _address(session: _Session, stream: _Stream) -> tuple[str, int]:
+    """Connection and port of a stream, over IPv4."""
     connection = stream.connection or session.connection
     if connection is None:
         raise NothingFitsError("no media address")
-    return connection
+    if connection.startswith("IN IP4"):
+        return connection, stream.port
+    for name, value in stream.attributes:
+        match = _ALTERNATIVE.match(value.strip()) if name == "altc" else None
+        if match is not None and 0 < int(match[2]) <= 65535:
+            return _connection(f"IN IP4 {match[1]}"), int(match[2])
+    raise NothingFitsError("sound over IPv6 only, and we have IPv4", _OTHER_ADDRESSES)
 
 
-def _audio(session: _Session, stream: _Stream, srtp: Srtp) -> list[str]:
+def _audio(session: _Session, stream: _Stream, port: int, srtp: Srtp) -> list[str]:
     secure = stream.profile == "RTP/SAVP"
-    if secure and srtp == "off":
-        raise NothingFitsError("SRTP offered, which this trunk has turned off")
-    if not secure and srtp == "mandatory":
-        raise NothingFitsError("this trunk allows SRTP only")
+    broken = sound_refusal(srtp, encrypted=secure)
+    if broken is not None:
+        raise NothingFitsError(broken.reason)
     formats = _formats(stream)
     if not any(codec in _CODECS for _, codec, _ in formats):
         raise NothingFitsError("none of PCMU, PCMA and G722 offered")
     crypto = [] if srtp == "off" else _crypto(stream)
     if secure and not crypto:
         raise NothingFitsError("SRTP without a suite and key that we know")
-    lines = [f"m=audio {stream.port} {stream.profile} {' '.join(str(number) for number, _, _ in formats)}"]
+    lines = [f"m=audio {port} {stream.profile} {' '.join(str(number) for number, _, _ in formats)}"]
     for number, (name, rate), parameters in formats:
         lines.append(f"a=rtpmap:{number} {'telephone-event' if (name, rate) == _KEYS else name}/{rate}")
         if parameters:

@@ -142,7 +142,7 @@ class Dialog:
     # --- out ----------------------------------------------------------------------------------------------------------
 
     def _offer(self, direction: str) -> bytes:
-        host, port = self._connection.local[0], self.sound.port
+        host, port = self.sound.host, self.sound.port  # not where messages go: those may take IPv6, and sound IPv4
         family = "IP6" if ":" in host else "IP4"
         kinds = [str(CODECS[codec]) for codec in self._codecs]
         lines = [

@@ -43,6 +43,7 @@ class Sound:
         self._socket.setblocking(False)
         with contextlib.suppress(OSError):  # without it, a packet came when we looked
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.host = host
         self.port: int = self._socket.getsockname()[1]
         self.remote: tuple[str, int] | None = None
         self._to_say: deque[bytes] = deque()

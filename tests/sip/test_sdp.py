@@ -55,11 +55,57 @@ def test_what_is_understood_is_written_anew(lines: list[str], expected: list[str
 
 
 def test_the_streams_own_address_wins() -> None:
-    """A connection line of the stream is preferred to the session's, IPv6 and 0.0.0.0 (old hold) included."""
-    for address in ("IN IP4 0.0.0.0", "IN IP6 2001:db8::1", "IN IP4 198.51.100.7"):
+    """A connection line of the stream is preferred to the session's, 0.0.0.0 (old hold) included."""
+    for address in ("IN IP4 0.0.0.0", "IN IP4 198.51.100.7"):
         written = rebuild(_audio("m=audio 4000 RTP/AVP 0", f"c={address}").encode(), "optional").decode()
         assert f"\r\nc={address}\r\n" in written
         assert "192.0.2.1" not in written
+
+
+V6 = "c=IN IP6 2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "media", "connection"),
+    [
+        pytest.param(
+            ["a=group:ANAT 1 2", "m=audio 4000 RTP/AVP 0", V6, "a=mid:1",
+             "m=audio 4002 RTP/AVP 0", "c=IN IP4 192.0.2.7", "a=mid:2"],
+            ["m=audio 0 RTP/AVP 0", "m=audio 4002 RTP/AVP 0"], "c=IN IP4 192.0.2.7", id="a stream of each",
+        ),
+        pytest.param(
+            ["m=audio 4000 RTP/AVP 0", V6, "a=altc:1 IP6 2001:db8::1 4000", "a=altc:2 IP4 192.0.2.8 4010"],
+            ["m=audio 4010 RTP/AVP 0"], "c=IN IP4 192.0.2.8", id="alternatives",
+        ),
+        pytest.param(
+            ["m=audio 4000 RTP/AVP 0", "a=candidate:1 1 UDP 2130706431 2001:db8::1 4000 typ host",
+             "a=candidate:2 1 UDP 2130706430 192.0.2.1 4000 typ host"],
+            ["m=audio 4000 RTP/AVP 0"], "c=IN IP4 192.0.2.1", id="ICE",
+        ),
+    ],
+)  # fmt: skip
+def test_of_both_families_the_offer_gets_ipv4(lines: list[str], media: list[str], connection: str) -> None:
+    """Sound goes over IPv4 wherever the caller can do both, and no address of the other family goes on."""
+    written = rebuild(_audio(*lines).encode(), "optional").decode().split("\r\n")
+    assert [line for line in written if line.startswith("m=")] == media
+    assert [line for line in written if line.startswith("c=")] == [connection]
+    assert not any("IP6" in line or "2001:" in line for line in written)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["m=audio 4000 RTP/AVP 0", V6],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP6 ::"],
+        ["m=audio 4000 RTP/AVP 0", V6, "a=altc:1 IP4 192.0.2.8 0", "a=altc:2 IP4 host 4010"],
+        ["m=audio 4000 RTP/AVP 0", V6, "m=audio 4002 RTP/AVP 0", V6],
+    ],
+)
+def test_ipv6_alone_cannot_be_agreed_to(lines: list[str]) -> None:
+    """An offer without IPv4 is refused by its reason, not by a call without sound."""
+    with pytest.raises(NothingFitsError, match="IPv6 only") as refused:
+        rebuild(_audio(*lines).encode(), "optional")
+    assert refused.value.warning == 301
 
 
 @pytest.mark.parametrize(
