@@ -7,11 +7,13 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from scripts.operators import ask
 from store import postgres
 from tests.calls.caller import Caller, answers, until
 from tests.calls.model import Words
 from tests.calls.stack import RECORDED, Business, Stack
 from voice.rehearsal.mind import CallTool, Wait
+from voice.waist.messages import Done, PauseOrdered
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -163,3 +165,76 @@ async def test_calls_end_when_their_time_is_up_or_nothing_comes_from_the_caller(
         assert (await mute.story()).end == ("media_lost", "system")
 
     await asyncio.gather(runs_out_of_time(), loses_its_network())
+
+
+async def awaiting_the_ack(business: Business, _: Caller) -> None:
+    """Between our 200 and the ACK, which this telephone never sends."""
+    await business.is_in("answering")
+
+
+async def paused(business: Business, caller: Caller) -> None:
+    """While an operator has stopped recording and the model's ear."""
+    await caller.hears(GREETING)
+    (call,) = await business.live()
+    order = PauseOrdered(session_id=call.session_id, by="operator")
+    assert (await ask(business.stack.home / "run", order, Done)).ok
+    await business.is_in("paused")
+
+
+async def leaving(business: Business, caller: Caller) -> None:
+    """After the REFER of a caller who said no to being recorded."""
+    await business.is_in("asking")
+    caller.presses("2")
+    await business.is_in("leaving")
+    await until(lambda: caller.dialog.referred_to is not None, "the REFER")
+
+
+async def falling_back(business: Business, _: Caller) -> None:
+    """While the caller is told that there is no model."""
+    await business.is_in("falling_back")
+
+
+async def taking_message(business: Business, _: Caller) -> None:
+    """While a message is recorded."""
+    await business.is_in("taking_message")
+
+
+async def test_a_late_cancel_and_then_bye_in_the_other_states(stack: Stack) -> None:
+    """CANCEL changes nothing once there was a 200 (RFC 3261, 9.2); BYE ends the call in each state, story and all."""
+    with_model = {
+        awaiting_the_ack: await stack.business((GREETING.step,), opening="Greet."),
+        paused: await stack.business((GREETING.step,), opening="Greet."),
+        leaving: await stack.business(
+            opening="Greet.", consent={"always_ask": True, "on_refusal": "transfer"}, transfers=[ELSEWHERE]
+        ),
+    }
+    without = {
+        falling_back: await stack.business(opening="Greet."),
+        taking_message: await stack.business(opening="Greet."),
+    }
+
+    async def hang_up(state: object, business: Business) -> None:
+        acknowledge = state is not awaiting_the_ack
+        async with business.called_by(refer_outcome=None, acknowledge=acknowledge) as caller:
+            await state(business, caller)  # type: ignore[operator]  # one of the above
+            answered = caller.messages("in").count("SIP/2.0 200 OK")
+            caller.dialog.cancel()
+            await until(lambda: caller.messages("in").count("SIP/2.0 200 OK") > answered, "CANCEL's 200")
+            assert not caller.dialog.ended.is_set()
+            assert await business.live()
+            await caller.hangs_up()
+            assert caller.dialog.ladder[-1][1:] == ("in", "SIP/2.0 200 OK"), caller.summary()
+        story = await business.story()
+        assert story.end == ("caller_hung_up", "caller"), state
+        assert not await business.live()
+
+    async with asyncio.TaskGroup() as group:
+        for state, business in with_model.items():
+            group.create_task(hang_up(state, business), name=state.__name__)
+    stack.model.refusing = True
+    try:
+        async with asyncio.TaskGroup() as group:
+            for state, business in without.items():
+                group.create_task(hang_up(state, business), name=state.__name__)
+    finally:
+        stack.model.refusing = False
