@@ -2,13 +2,16 @@
 
 import csv
 import io
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
+from admin.ask import Ask
 from admin.download import download
+from policies.audit_tags import Tag
+from store.audit.log import JsonValue, record
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _PIECE: Final = 64 << 10
@@ -17,6 +20,30 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 async def send_csv(
+    ask: Ask,
+    name: str,
+    head: Sequence[str],
+    rows: AsyncIterable[Sequence[object]],
+    *,
+    tag: Tag = Tag.LIST_EXPORTED,
+    facts: Mapping[str, JsonValue] | None = None,
+) -> web.StreamResponse:
+    """Answer with a list as a file; the audit log knows who took it.
+
+    Args:
+        ask: Who takes it.
+        name: Of the file, without its ending.
+        head: Names of the columns.
+        rows: Read while they are sent.
+        tag: Of the act.
+        facts: What else the log is to know.
+    """
+    async with ask.store() as store:
+        await record(store, ask.actor, tag, facts={"list": name, **(facts or {})}, at=ask.now)
+    return await write_csv(ask.request, name, head, rows)
+
+
+async def write_csv(
     request: web.Request, name: str, head: Sequence[str], rows: AsyncIterable[Sequence[object]]
 ) -> web.StreamResponse:
     """Answer with these rows while they are read; `name` is that of the file, without its ending."""

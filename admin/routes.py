@@ -188,7 +188,7 @@ PAGES: Final[Sequence[Route]] = (
     Route("POST", "/t/{tenant_id}/data-flows/{project_id}/residency", flows_pages.set_residency, Scope.PROJECTS_WRITE),
     Route("POST", "/t/{tenant_id}/data-flows/{project_id}/hipaa", flows_pages.set_hipaa, Scope.PROJECTS_WRITE),
     Route("GET", "/t/{tenant_id}/audit", audit_pages.show, Scope.AUDIT_READ),
-    Route("GET", "/t/{tenant_id}/audit.csv", audit_pages.as_csv, Scope.AUDIT_READ),
+    Route("GET", "/t/{tenant_id}/audit.csv", audit_pages.as_csv, Scope.AUDIT_EXPORT),
     Route("GET", "/t/{tenant_id}/audit/keys", audit_pages.keys, Scope.AUDIT_READ),
     Route("POST", "/t/{tenant_id}/audit/check", audit_pages.check, Scope.AUDIT_READ),
     Route("POST", "/t/{tenant_id}/audit/export", audit_pages.export, Scope.AUDIT_EXPORT),

@@ -71,6 +71,7 @@ class Tag(StrEnum):
     KEY_CREATED = "tenant:api_key:created"
     KEY_REVOKED = "tenant:api_key:revoked"
     KEY_ROTATED = "tenant:api_key:rotated"
+    LIST_EXPORTED = "tenant:list:exported"
     MEMBER_ADDED = "tenant:member:added"
     MEMBER_INVITED = "tenant:member:invited"
     MEMBER_LEFT = "tenant:member:left"

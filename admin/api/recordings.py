@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -10,12 +9,13 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
+from admin.api.readings import note_reading
 from admin.api.sessions import check_call, erased_error
 from admin.ask import Ask
 from admin.problems import NotThereError, ProblemError, RefusedError
 from policies.access import Scope
 from policies.audit_tags import Tag
-from store.audit.log import entries, record
+from store.audit.log import record
 from store.blobs import BlobMissingError
 from store.keys import KeyShreddedError
 from store.recordings import SAMPLES_PER_SECOND, Recording, open_recording
@@ -23,8 +23,6 @@ from store.scope import TenantStore
 from store.visibility import KeptFromViewersError
 from store.waves import wave_of
 
-ONE_PLAYING: Final = timedelta(minutes=10)
-"""Within this time, what one person asks for of one recording is one playing: players fetch it in pieces."""
 _PIECE_BYTES: Final = 256 << 10
 _WAVE_POINTS: Final = 600
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
@@ -52,7 +50,10 @@ async def get_recording(ask: Ask, session_id: UUID, query: RecordingQuery) -> we
     """Play or download a recording: a WAV file, the caller left and the agent right. Takes `Range` (RFC 9110 14.2)."""
     async with ask.store() as store:
         found = await _open(ask, store, session_id)
-        await _note(ask, store, session_id, download=query.download)
+        if query.download:
+            await record(store, ask.actor, Tag.RECORDING_EXPORTED, objects={"session": str(session_id)}, at=ask.now)
+        else:
+            await note_reading(ask, store, session_id, Tag.RECORDING_PLAYED)
     start, stop = _range_of(ask.request, found.wav_bytes)
     headers = {
         "Content-Type": "audio/wav",
@@ -104,18 +105,6 @@ async def _open(ask: Ask, store: TenantStore, session_id: UUID) -> Recording:
     if found is None:
         raise NotThereError("This call has no recording.")
     return found
-
-
-async def _note(ask: Ask, store: TenantStore, session_id: UUID, *, download: bool) -> None:
-    """Write down that somebody hears or keeps it; of one playing only the first piece."""
-    tag = Tag.RECORDING_EXPORTED if download else Tag.RECORDING_PLAYED
-    if not download:
-        known = await entries(
-            store, about=str(session_id), tag=tag, actor_id=ask.actor.id, since=ask.now - ONE_PLAYING, limit=1
-        )
-        if known:
-            return
-    await record(store, ask.actor, tag, objects={"session": str(session_id)}, at=ask.now)
 
 
 def _range_of(request: web.Request, length: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from admin.api.readings import note_reading
 from admin.api.sessions import check_call, erased_error
 from admin.api.shown import ShownActor, shown_actors
 from admin.ask import Ask
@@ -164,7 +165,10 @@ async def get_transcript(ask: Ask, session_id: UUID) -> Transcript:
     """Read what was said in a call, as far as its project lets you."""
     async with ask.store() as store:
         await check_call(ask, store, session_id, Scope.TRANSCRIPTS_READ)
-        return await transcript_of(ask, store, session_id)
+        found = await transcript_of(ask, store, session_id)
+        if found.visibility != "none":
+            await note_reading(ask, store, session_id, Tag.TRANSCRIPT_EXPORTED)
+    return found
 
 
 async def get_consent(ask: Ask, session_id: UUID) -> ConsentLedger:

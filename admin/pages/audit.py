@@ -13,6 +13,7 @@ from admin.ask import Ask
 from admin.csv import send_csv
 from admin.pages.queries import blank, query_of, with_query
 from admin.pages.render import go_to, page
+from policies.audit_tags import Tag
 
 _HEAD: Final = ("No.", "When", "By", "Kind", "Id of who did it", "Act", "On", "Facts")
 _MOST: Final = 200
@@ -66,7 +67,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
                 return
             some = msgspec.structs.replace(some, cursor=found.next_cursor)
 
-    return await send_csv(ask.request, "audit", _HEAD, rows())
+    return await send_csv(ask, "audit", _HEAD, rows(), tag=Tag.AUDIT_EXPORTED)
 
 
 async def check(ask: Ask) -> web.Response:

@@ -25,7 +25,6 @@ from policies.access import Scope
 from policies.audit_tags import Tag
 from policies.call_flow import END_REASONS
 from policies.retention import BACKUP_DAYS
-from store.audit.log import record
 from store.call_lists import Outcome, list_calls
 
 WORD: Final = "erase"
@@ -82,8 +81,14 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
     names = await names_for(ask)
     async with ask.store() as store:
         await api.wanted_calls(ask, store, query)  # what is wrong with it is said before anything is sent
-        await record(store, ask.actor, Tag.SESSIONS_EXPORTED, facts={"narrowed_by": sorted(_narrowed(query))})
-    return await send_csv(ask.request, f"calls-{ask.now:%Y-%m-%d}", _HEAD, _rows(ask, query, names))
+    return await send_csv(
+        ask,
+        f"calls-{ask.now:%Y-%m-%d}",
+        _HEAD,
+        _rows(ask, query, names),
+        tag=Tag.SESSIONS_EXPORTED,
+        facts={"narrowed_by": sorted(_narrowed(query))},
+    )
 
 
 async def confirm_erasing(ask: Ask) -> web.Response:

@@ -56,7 +56,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             where = (one.host, one.purpose, one.whose, " ".join(one.countries), one.in_eu, one.transfer)
             yield (*where, one.calls, one.sent_bytes, one.received_bytes)
 
-    return await send_csv(ask.request, f"transfers-{report.since}-{report.until}", _HEAD, rows())
+    return await send_csv(ask, f"transfers-{report.since}-{report.until}", _HEAD, rows())
 
 
 async def show_bounds(ask: Ask) -> web.Response:

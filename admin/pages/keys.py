@@ -144,7 +144,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             if cursor is None:
                 return
 
-    return await send_csv(ask.request, "api-keys", _HEAD, rows())
+    return await send_csv(ask, "api-keys", _HEAD, rows())
 
 
 async def new_key(ask: Ask) -> web.Response:

@@ -59,7 +59,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             if cursor is None:
                 return
 
-    return await send_csv(ask.request, "numbers", ("number", "label", "project", "scenario", "last call"), rows())
+    return await send_csv(ask, "numbers", ("number", "label", "project", "scenario", "last call"), rows())
 
 
 async def add(ask: Ask) -> web.Response:

@@ -63,9 +63,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             if cursor is None:
                 return
 
-    return await send_csv(
-        ask.request, "people", ("person", "role", "on", "since", "second factor", "last here"), rows()
-    )
+    return await send_csv(ask, "people", ("person", "role", "on", "since", "second factor", "last here"), rows())
 
 
 async def invite(ask: Ask) -> web.Response:

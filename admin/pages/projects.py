@@ -68,7 +68,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
                 return
             query = ProjectListQuery(limit=200, cursor=found.next_cursor)
 
-    return await send_csv(ask.request, "projects", _HEAD, rows())
+    return await send_csv(ask, "projects", _HEAD, rows())
 
 
 async def ask_new(ask: Ask) -> web.Response:

@@ -76,7 +76,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
                 return
             some = msgspec.structs.replace(some, cursor=found.next_cursor)
 
-    return await send_csv(ask.request, "caller-requests", _HEAD, rows())
+    return await send_csv(ask, "caller-requests", _HEAD, rows())
 
 
 async def search(ask: Ask) -> web.Response:

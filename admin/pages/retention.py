@@ -111,7 +111,7 @@ async def holds_as_csv(ask: Ask) -> web.StreamResponse:
                 return
             query = LegalHoldListQuery(limit=_MOST, cursor=found.next_cursor)
 
-    return await send_csv(ask.request, "legal-holds", _HEAD, rows())
+    return await send_csv(ask, "legal-holds", _HEAD, rows())
 
 
 def _end_of(day: str) -> str:

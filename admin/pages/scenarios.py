@@ -72,7 +72,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             if cursor is None:
                 return
 
-    return await send_csv(ask.request, "scenarios", ("id", "name", "project", "published version", "draft"), rows())
+    return await send_csv(ask, "scenarios", ("id", "name", "project", "published version", "draft"), rows())
 
 
 async def new(ask: Ask) -> web.Response:

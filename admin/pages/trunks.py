@@ -56,7 +56,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
                 return
 
     head = ("trunk", "networks", "transports", "SRTP", "lowest TLS", "last call")
-    return await send_csv(ask.request, "trunks", head, rows())
+    return await send_csv(ask, "trunks", head, rows())
 
 
 async def new(ask: Ask) -> web.Response:

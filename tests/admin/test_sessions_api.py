@@ -112,6 +112,33 @@ async def test_whoever_sees_one_project_is_told_of_no_other(world: World) -> Non
     assert (await ask(world, f"/sessions/{hers}/transcript", "sessions"))[0] == 403
 
 
+async def test_a_transcript_that_is_taken_is_written_down_once_in_ten_minutes(world: World) -> None:
+    """The call's page names who took it; who is shown nothing of it has taken nothing."""
+    call = await add_whole_call(world, world.bakery)
+    for _ in range(2):
+        assert (await ask(world, f"/sessions/{call}/transcript", "edgar"))[0] == 200
+    assert await acts(world, call, Tag.TRANSCRIPT_EXPORTED) == 1
+    assert (await ask(world, f"/sessions/{call}/transcript", "ada"))[0] == 200
+    assert await acts(world, call, Tag.TRANSCRIPT_EXPORTED) == 2
+    world.clock.ahead_s = 11 * 60
+    try:
+        assert (await ask(world, f"/sessions/{call}/transcript", "edgar"))[0] == 200
+    finally:
+        world.clock.ahead_s = 0
+    assert await acts(world, call, Tag.TRANSCRIPT_EXPORTED) == 3
+    async with world.client.get(f"{world.tenant}/calls/{call}", headers=world.browser("olga")) as answer:
+        listened = (await answer.text()).partition("Who listened")[2]
+    assert listened.count("<strong>edgar@bakery.example</strong>") == 2
+    hidden = await add_whole_call(world, world.bakery)
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        await projects.change(store, world.bakery.project_id, Changes(viewers_see="none"), actor=OPERATOR)
+    _, shown = await ask(world, f"/sessions/{hidden}/transcript", "vera")
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        await projects.change(store, world.bakery.project_id, Changes(viewers_see="all"), actor=OPERATOR)
+    assert (shown["visibility"], shown["turns"]) == ("none", [])
+    assert await acts(world, hidden, Tag.TRANSCRIPT_EXPORTED) == 0
+
+
 async def test_a_call_tells_what_was_measured_told_said_and_sent_away(world: World) -> None:
     """Each operation gives what the journal had."""
     call = await add_whole_call(world, world.bakery)
