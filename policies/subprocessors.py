@@ -2,7 +2,7 @@
 
 What is here is the register's beginning, which every customer has agreed to. What an operator adds later lies in the
 operator's books (`store.registers`) and gets nothing until all customers have been told for `NOTICE_DAYS`. Hosts that
-the operator runs itself are no sub-processors; it names them, with their country, in a setting.
+the operator runs itself are no sub-processors; it names them, with their country, in a setting. Nobody else is known.
 """
 
 import ipaddress
@@ -20,6 +20,7 @@ EU: Final = frozenset(
     | {"LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"}
 )
 """Member states by ISO 3166-1 alpha-2. A place is in the European Union when all its countries are."""
+_PRIVATE: Final = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 class Data(StrEnum):
@@ -166,11 +167,11 @@ class Register:
     def keeper_of(self, host: str, on: date) -> Place | Deny:
         """The same for a database, a place of objects or a mail server that the operator keeps its own data at.
 
-        Whoever is not in the register is the operator's own, in a country that nobody knows until it is named: good
+        An address of a private network is the operator's own, in a country that nobody knows until it is named: good
         enough for projects that ask for nothing, and for no other.
         """
         known = self.place_of(host, on)
-        if isinstance(known, Deny) and host.lower() not in self._by_host:
+        if isinstance(known, Deny) and host.lower() not in self._by_host and is_private(host):
             return Place(host.lower(), "own")
         return known
 
@@ -190,6 +191,15 @@ def is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is an address that nobody can have on the Internet (RFC 1918, RFC 4193). Names are none."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address.version == network.version and address in network for network in _PRIVATE)
 
 
 def with_baa(row: Subprocessor, since: date | None) -> Subprocessor:

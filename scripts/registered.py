@@ -1,10 +1,9 @@
 """Holds what is set against the register of sub-processors: a server talks to nobody who is not in it.
 
-Whoever is given calls to work on, such as the model, must be this machine, a machine of the operator's own
-(`AITELIER_OWN_HOSTS`), or a sub-processor that customers have been told of. Database, objects and mail server are the
-operator's own by having been set, unless the register knows them better; but only those that are named with their
-country may keep what an EU-only or a health care project leaves, and with any other a server that has one does not
-start.
+Whoever is given anything of calls, the model as well as database, objects and mail server, must be this machine, a
+machine of the operator's own (`AITELIER_OWN_HOSTS`), or a sub-processor that customers have been told of. What keeps
+data may also have an address of a private network without being named; but only those that are named with their country
+may keep what an EU-only or a health care project leaves, and with any other a server that has one does not start.
 """
 
 import asyncio

@@ -171,8 +171,9 @@ TABLE: Final = (
         "OWN_HOSTS",
         as_own_hosts,
         "Other machines that you run yourself, each with the country it stands in: `llm.example=FI, db.example=DE`. "
-        "A model server needs it; database, objects and mail server only where a project is EU-only or for health "
-        "care. What somebody else runs is a sub-processor: `aitelier subprocessors add`.",
+        "Model, database, objects and mail server need it, or the server does not start; the last three, at an address "
+        "of a private network, only where a project is EU-only or for health care. What somebody else runs is a "
+        "sub-processor: `aitelier subprocessors add`.",
     ),
     Setting("ADMIN_BIND", as_ip, "Address of the web admin.", "127.0.0.1"),
     Setting("ADMIN_PORT", as_port, "Port of the web admin.", "8080"),

@@ -110,7 +110,7 @@ def test_where_a_project_s_data_may_go(server: Server, shop: Shop) -> None:
     unnamed = {"AITELIER_OWN_HOSTS": ""}
     for command in (("residency", "set", "Bakery", "eu_only"), ("hipaa", "set", "Bakery", "on")):
         reason = _refused(server, *command, *bakery[1:], **unnamed)
-        assert "keeps its data at mail.example" in reason
+        assert "AITELIER_SMTP_URL: mail.example is not in the register" in reason
 
 
 def test_what_left_the_eu_is_shown_with_the_call(server: Server, shop: Shop) -> None:

@@ -78,19 +78,25 @@ def test_nobody_is_named_by_default() -> None:
         ),
         ({"OPENAI_BASE_URL": "https://llm.example/v1", "OWN_HOSTS": "LLM.example=us"}, None),
         ({"OPENAI_BASE_URL": "https://eu.api.openai.com/v1", "OPENAI_API_KEY": "k"}, "aitelier subprocessors add"),
-        ({"DATABASE_URL": "postgresql://u@db.example/d"}, None),
+        ({"DATABASE_URL": "postgresql://u@db.example/d"}, r"AITELIER_DATABASE_URL: db.example .*OWN_HOSTS=db.example="),
+        ({"DATABASE_URL": "postgresql://u@db.example/d", "OWN_HOSTS": "db.example=DE"}, None),
+        ({"DATABASE_URL": "postgresql://u@10.0.0.7,db.example/d"}, r"DATABASE_URL: db.example"),
         ({"DATABASE_URL": "postgresql://u@10.0.0.7/d"}, None),
-        ({"S3_ENDPOINT": "https://s3.example", **S3}, None),
-        ({"SMTP_URL": "smtps://mail.example"}, None),
+        ({"DATABASE_URL": "postgresql://u@[fd00::7]/d"}, None),
+        ({"DATABASE_URL": "postgresql:///d?host=/run/postgresql"}, None),
+        ({"S3_ENDPOINT": "https://s3.example", **S3}, r"AITELIER_S3_ENDPOINT: s3.example .*subprocessors add"),
+        ({"S3_ENDPOINT": "http://127.0.0.1:9000", **S3}, None),
+        ({"SMTP_URL": "smtps://mail.example"}, r"AITELIER_SMTP_URL: mail.example .*OWN_HOSTS=mail.example="),
+        ({"SMTP_URL": "smtps://203.0.113.7"}, r"AITELIER_SMTP_URL: 203.0.113.7 "),
     ],
 )
-def test_who_works_on_calls_must_be_registered(chosen: dict[str, str], says: str | None) -> None:
-    """A model of one's own needs one setting; one's own database, objects and mail server need none."""
+def test_whoever_gets_data_must_be_known(chosen: dict[str, str], says: str | None) -> None:
+    """In the register or named as one's own; only what keeps data within a private network needs neither."""
     if says is None:
         check_peers(*settings(**chosen), Register(own_hosts=settings(**chosen)[0].own_hosts), TODAY)
     else:
         with pytest.raises(NotRegisteredError, match=says):
-            check_peers(*settings(**chosen), Register(), TODAY)
+            check_peers(*settings(**chosen), Register(own_hosts=settings(**chosen)[0].own_hosts), TODAY)
 
 
 @pytest.mark.parametrize(
@@ -117,24 +123,24 @@ def test_the_notice_has_to_run(chosen: dict[str, str], told: date | None, *, all
 
 
 async def test_what_keeps_calls_must_do_for_every_project(database: Database, bakery: Shop) -> None:
-    """Nobody needs to say where a database stands until a project is EU-only; then whoever does not say is refused."""
-    chosen = {"S3_ENDPOINT": "https://s3.example", **S3, "SMTP_URL": "smtps://mail.example"}
+    """Nobody needs to say where their own network is until a project is EU-only; then who does not say is refused."""
+    chosen = {"S3_ENDPOINT": "https://10.0.0.7", **S3, "SMTP_URL": "smtps://192.168.1.9"}
     found = await look_up(database, *settings(**chosen))
-    assert {place.host for place in found.kept_at} == {"s3.example", "mail.example"}
-    assert dict(found.hosts) == {"recording": "s3.example"}
+    assert {place.host for place in found.kept_at} == {"10.0.0.7", "192.168.1.9"}
+    assert dict(found.hosts) == {"recording": "10.0.0.7"}
     async with database.tenant(bakery.tenant_id) as store:
         await bounds.set_residency(store, bakery.project_id, "eu_only", kept_at=(), actor=OPERATOR)
-    with pytest.raises(NotRegisteredError, match=r"S3_ENDPOINT: s3.example is in no known country.*Bakery"):
+    with pytest.raises(NotRegisteredError, match=r"S3_ENDPOINT: 10.0.0.7 is in no known country.*Bakery"):
         await look_up(database, *settings(**chosen))
-    with pytest.raises(NotRegisteredError, match=r"SMTP_URL: mail.example is in US, outside the EU"):
-        await look_up(database, *settings(**chosen, OWN_HOSTS="s3.example=DE, mail.example=US"))
-    named = settings(**chosen, OWN_HOSTS="s3.example=DE, mail.example=FI")
+    with pytest.raises(NotRegisteredError, match=r"SMTP_URL: 192.168.1.9 is in US, outside the EU"):
+        await look_up(database, *settings(**chosen, OWN_HOSTS="10.0.0.7=DE, 192.168.1.9=US"))
+    named = settings(**chosen, OWN_HOSTS="10.0.0.7=DE, 192.168.1.9=FI")
     assert all(place.in_eu for place in (await look_up(database, *named)).kept_at)
 
     async with database.tenant(bakery.tenant_id) as store:
         await bounds.set_residency(store, bakery.project_id, "anywhere", kept_at=(), actor=OPERATOR)
         await bounds.set_hipaa(store, bakery.project_id, on=True, kept_at=(), actor=OPERATOR)
-    with pytest.raises(NotRegisteredError, match=r"nobody has said that s3.example is the operator's own"):
+    with pytest.raises(NotRegisteredError, match=r"nobody has said that 10.0.0.7 is the operator's own"):
         await look_up(database, *settings(**chosen))
     await look_up(database, *named)
 
