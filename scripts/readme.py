@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import typer
 
+from admin.api_routes import API
 from admin.openapi import summary_of
-from admin.routes import API
 from policies import call_flow
 from policies.access import Scope
 from scripts.cli import app

@@ -57,7 +57,7 @@ def _description(base_url: str) -> Json:
 
 
 def _operations() -> Sequence[Operation]:
-    from admin.routes import API  # noqa: PLC0415 - names this page, too
+    from admin.api_routes import API  # noqa: PLC0415 - names this page, too
 
     return API
 

@@ -12,10 +12,10 @@ import jsonschema
 import msgspec
 import pytest
 
+from admin.api_routes import API
 from admin.openapi import PATH, document, noun_of, statuses_of, summary_of
 from admin.operations import signature_of
 from admin.pages.api import curl
-from admin.routes import API
 from policies.access import Scope
 from tests.admin.matrix_ids import make_ids
 from tests.admin.test_matrix import NOTHING_YET

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from admin.api_routes import API
 from admin.openapi import PATH
-from admin.routes import API
 from tests.admin.matrix_ids import make_ids
 from tests.admin.world import World
 
