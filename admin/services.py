@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeVar
 
 from aiohttp import web
 
+from admin.auth.failed_codes import FailedCodes
 from admin.browser_calls import BrowserCalls
 from admin.live_feed import LiveFeed
 from admin.telephone import NO_TELEPHONE, Telephone
@@ -58,6 +59,7 @@ class Services:
     """The calls that are up on this machine; None where none are taken."""
     browser_calls: BrowserCalls | None = None
     """Calls from browsers; None where this machine has no telephone line that they could use."""
+    failed_codes: FailedCodes = field(default_factory=FailedCodes)
     telephone: Telephone = NO_TELEPHONE
     own_hosts: Mapping[str, str] = field(default_factory=dict)
     """Country (ISO 3166-1 alpha-2) by host, of machines that the operator runs itself."""

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from admin.auth.failed_codes import FailedCodes
 from policies.problems import Problem
 from scripts.operators import ask
 from scripts.run_jobs import FIGURES as JOBS_FIGURES
@@ -47,6 +48,17 @@ async def problem_figures(look: Callable[[], Awaitable[Iterable[Problem]]]) -> s
     )
     for problem in await look():
         gauge.labels(part=problem.part).set(1)
+    return generate_latest(registry).decode()
+
+
+async def sign_in_figures(failed: FailedCodes) -> str:
+    """Codes that signed nobody in."""
+    registry = CollectorRegistry()
+    counter = Counter(
+        "aitelier_failed_codes", "Codes of sign-ins and second factors that were wrong.", ["kind"], registry=registry
+    )
+    for kind, count in failed.counts.items():
+        counter.labels(kind=kind).inc(count)
     return generate_latest(registry).decode()
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from admin.app import make_app
+from admin.auth.failed_codes import FailedCodes
 from admin.browser_calls import BrowserCalls
 from admin.live_feed import LiveFeed
 from admin.probes import Figures, Problems
@@ -18,6 +19,7 @@ from admin.server import AdminServer
 from admin.services import Services
 from admin.settings import AdminSettings
 from admin.telephone import NO_TELEPHONE, Telephone
+from policies.problems import Problem
 from policies.subprocessors import Place
 from scripts import figures
 from scripts.board import RUN, Board
@@ -41,7 +43,8 @@ def run_admin(board: Board, child: Child) -> int:
     """Serve the web admin, the HTTP API and what the server says of itself until told to end."""
     settings = board.settings
     stored = store_settings(settings, child.secrets)
-    problems = functools.partial(figures.problems, RUN, has_desk="calls" in board.roles)
+    failed = FailedCodes()
+    problems = functools.partial(_problems, board, failed)
     own = AdminSettings(
         bind=settings.admin_bind,
         port=settings.admin_port,
@@ -67,12 +70,13 @@ def run_admin(board: Board, child: Child) -> int:
                 unix_time=time.time,
                 kept_at=functools.partial(_kept_at, database, settings, child.secrets),
                 telephone=_telephone(board),
+                failed_codes=failed,
                 own_hosts=settings.own_hosts,
                 live=live,
                 browser_calls=browser_calls,
             )
             listed = functools.partial(read_published, RUN)
-            app = make_app(problems, _figures(board, problems), services, listed=listed, base_url=base_url(settings))
+            app = make_app(problems, _figures(board, problems, failed), services, listed=listed, base_url=base_url(settings))
             server = AdminServer(own, app)
             loop.add_signal_handler(signal.SIGTERM, server.stop)
             loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
@@ -118,11 +122,17 @@ def _telephone(board: Board) -> Telephone:
     return Telephone(line=line, refused=functools.partial(refused_calls, RUN))
 
 
-def _figures(board: Board, problems: Problems) -> dict[str, Figures]:
+async def _problems(board: Board, failed: FailedCodes) -> Sequence[Problem]:
+    """What does not work now, and what wants an eye."""
+    return (*await figures.problems(RUN, has_desk="calls" in board.roles), *failed.problems())
+
+
+def _figures(board: Board, problems: Problems, failed: FailedCodes) -> dict[str, Figures]:
     """Where the figures of each part come from."""
     gather: dict[str, Figures] = {
         "supervisor": functools.partial(figures.process_figures, RUN),
         "health": functools.partial(figures.problem_figures, problems),
+        "sign_in": functools.partial(figures.sign_in_figures, failed),
     }
     if "calls" in board.roles:
         gather["edge"] = functools.partial(figures.edge_figures, RUN)

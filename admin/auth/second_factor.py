@@ -22,6 +22,7 @@ from admin.auth.passkeys import (
 )
 from admin.auth.step_up import check_may_change, must_have_second_factor
 from admin.problems import BadRequestError, ConflictError, NotThereError
+from admin.rates import RATES, Limit
 from admin.route import Visit
 from store.house import open_house
 from store.people import accounts, passkeys, recovery, second_factors, totp
@@ -29,6 +30,12 @@ from store.people.passkeys import NewPasskey
 from store.people.second_factors import Factors, Person, Shown
 from store.scope import TenantStore
 
+ANSWERS: Final = Limit("second-factor-answers", 60, 600)
+"""Of one person. What keeps guesses off is the count of wrong codes; this keeps the log of them readable."""
+SAYS: Final = {
+    Shown.WRONG: "This is not right, or was used before. A code of the app works once: wait for the next one.",
+    Shown.TOO_MANY: "Ten codes were wrong within a day, so none is accepted now. Use a passkey or a recovery code.",
+}
 _LONGEST_LABEL: Final = 60
 
 
@@ -52,11 +59,12 @@ async def factors(visit: Visit) -> Factors:
 
 async def confirm_with_code(visit: Visit, typed: str) -> Shown:
     """Show a code: six digits of the app, or a recovery code."""
+    _take_answer(visit)
     code = "".join(typed.split())
+    show = second_factors.show_totp if code.isdigit() else second_factors.show_recovery_code
     async with open_house(visit.services.database) as house:
-        if code.isdigit():
-            return await second_factors.show_totp(house, _person(visit), code, now_of(visit.services))
-        return await second_factors.show_recovery_code(house, _person(visit), code, now_of(visit.services))
+        shown = await show(house, _person(visit), code, now_of(visit.services))
+    return _counted(visit, shown)
 
 
 async def options_for_confirming(visit: Visit) -> str:
@@ -76,6 +84,11 @@ async def options_for_confirming(visit: Visit) -> str:
 
 async def confirm_with_passkey(visit: Visit, answer: str) -> Shown:
     """Show a passkey: what the browser answered to `options_for_confirming`."""
+    _take_answer(visit)
+    return _counted(visit, await _confirm_with_passkey(visit, answer))
+
+
+async def _confirm_with_passkey(visit: Visit, answer: str) -> Shown:
     now = now_of(visit.services)
     async with open_house(visit.services.database) as house:
         challenge = await passkeys.take_challenge(house, visit.identity.device_id, "confirm", now)
@@ -254,6 +267,16 @@ def _check_can_add(party: RelyingParty, factors: Factors) -> None:
         )
     if len(factors.passkeys) >= passkeys.MOST:
         raise ConflictError(f"An account has up to {passkeys.MOST} passkeys.", remedy="Remove one first")
+
+
+def _counted(visit: Visit, shown: Shown) -> Shown:
+    if shown is not Shown.RIGHT:
+        visit.services.failed_codes.note("second_factor")
+    return shown
+
+
+def _take_answer(visit: Visit) -> None:
+    visit.request.app[RATES].take(ANSWERS, str(visit.identity.user_id))
 
 
 def _person(visit: Visit) -> Person:

@@ -100,6 +100,7 @@ async def check_code(request: web.Request) -> web.StreamResponse:
         await sign_browser_in(request, services, signed_in)
         return go_to(request, onwards)
     log.warning("sign_in_refused", why=answer)
+    services.failed_codes.note("mail")
     if answer == "over":
         return go_to(request, f"/sign-in?next={quote(onwards, safe='/')}", _START_AGAIN)
     return await _code_page(request, onwards, error=_SAYS[str(answer)])
