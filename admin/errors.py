@@ -14,6 +14,7 @@ import structlog
 from aiohttp import web
 
 from admin.ask import ENROL, STEP_UP
+from admin.pages import confirm
 from admin.pages.render import problem_page
 from admin.paths import came_from, safe_path
 from admin.problems import ProblemError, as_answer
@@ -53,7 +54,7 @@ async def answer_errors(
     try:
         return await handler(request)
     except ProblemError as error:
-        return _answer(request, error)
+        return await _before_confirming(request, error) or _answer(request, error)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
@@ -119,12 +120,29 @@ def _note(request: web.Request, error: ProblemError) -> None:
 
 def _answer(request: web.Request, error: ProblemError) -> web.Response:
     _note(request, error)
-    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
+    if not _is_for_people(request):
         return as_answer(error)
     onwards = _way_on(request, error)
     if onwards is not None:
         return _sent_to(request, onwards)
     return problem_page(request, error)
+
+
+async def _before_confirming(request: web.Request, error: ProblemError) -> web.Response | None:
+    """What a person gets whose form came too late for its second factor: what they typed is not lost."""
+    if error.problem.type != STEP_UP or request.method != "POST" or not _is_for_people(request):
+        return None
+    try:
+        asking = await confirm.ask_before(request, came_from(request))
+    except StoreAwayError:
+        return None
+    if asking is not None:
+        _note(request, error)
+    return asking
+
+
+def _is_for_people(request: web.Request) -> bool:
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
 def _way_on(request: web.Request, error: ProblemError) -> str | None:

@@ -81,6 +81,7 @@ NEEDS_SECOND_FACTOR: Final = frozenset(
         Scope.PROJECTS_DELETE,
         Scope.RETENTION_WRITE,
         Scope.SESSIONS_DELETE,
+        Scope.SETTINGS_WRITE,
     }
 )
 """People need a second factor of the last quarter of an hour for these, whatever their role."""

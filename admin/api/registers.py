@@ -9,6 +9,7 @@ import msgspec
 from admin.api.projects import ShownProject, get_project
 from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError
+from policies.access import Scope
 from policies.hipaa import FORCED
 from policies.residency import Residency, may_receive
 from policies.subprocessors import Place
@@ -171,7 +172,12 @@ async def set_residency(ask: Ask, project_id: UUID, body: ResidencyWanted) -> Sh
 
 
 async def set_hipaa(ask: Ask, project_id: UUID, body: HipaaWanted) -> ShownProject:
-    """Say whether a project is for health care, with all that this forces; nothing else can loosen it."""
+    """Say whether a project is for health care, with all that this forces; nothing else can loosen it.
+
+    To end it needs settings:write besides: it lifts what is asked of every member of the tenant.
+    """
+    if not body.on:
+        ask.check(project_id, Scope.SETTINGS_WRITE)
     await _set(ask, project_id, "on", bounds.set_hipaa, on=body.on)
     return await get_project(ask, project_id)
 

@@ -9,7 +9,7 @@ from admin.api import projects as projects_api
 from admin.api import registers as api
 from admin.api.projects import ProjectListQuery
 from admin.api.registers import HipaaWanted, ResidencyWanted, TransferQuery
-from admin.ask import Ask
+from admin.ask import STEP_UP, Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.names import names_for
@@ -80,6 +80,8 @@ async def set_hipaa(ask: Ask) -> web.Response:
     try:
         await api.set_hipaa(ask, project_id, HipaaWanted(on=(await form_of(ask.request)).get("on") == "yes"))
     except ProblemError as error:
+        if error.problem.type == STEP_UP:
+            raise
         return await _bounds(ask, error)
     return go_to(ask.request, f"/t/{ask.tenant_id}/data-flows", "Saved. It counts from now on.")
 

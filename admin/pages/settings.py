@@ -51,7 +51,7 @@ async def save(ask: Ask) -> web.Response:
 
 
 async def set_secret(ask: Ask) -> web.Response:
-    """Keep a secret. What was typed comes back in no page, also where it was wrong."""
+    """Keep a secret. Where it is wrong, what was typed does not come back."""
     form = await form_of(ask.request)
     try:
         await api.set_secret(ask, filled(form, NewSecret))

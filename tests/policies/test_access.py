@@ -53,7 +53,7 @@ scenarios:write    e  project  -
 sessions:delete    o  project  fresh
 sessions:read      v  project  -
 sessions:write     e  project  -
-settings:write     o  tenant   -
+settings:write     o  tenant   fresh
 transcripts:read   v  project  -
 trunks:read        v  tenant   -
 trunks:write       o  tenant   -
