@@ -15,12 +15,13 @@ import msgspec
 from sqlmodel import col, delete, func, select, update
 from uuid_utils.compat import uuid7
 
-from policies.access import Role
+from policies.access import SCOPES_OF, Grant, Principal, Role, Scope
 from policies.audit_tags import Actor, ActorKind, Tag
+from store.api_keys import find_key
 from store.audit.log import JsonValue, lock, record
 from store.outbox import queue_mail
 from store.people.challenges import hash_of, new_secret
-from store.people.memberships import Membership, NoSuchProjectError, grant_role, memberships_of
+from store.people.memberships import Membership, NoSuchProjectError, grant_role, grants_of, memberships_of
 from store.scope import TenantStore
 from store.tables.people import InvitationTable
 from store.tables.setup import ProjectTable, TenantTable
@@ -132,18 +133,22 @@ async def invite(
 
 
 async def send_again(store: TenantStore, invitation_id: UUID, *, base_url: str, actor: Actor, now: datetime) -> Sent:
-    """Send a new link, good for another week; the old one is over. Raises `NoInvitationError`."""
+    """Send a new link, good for another week, in place of whoever sent the one before, which is over.
+
+    Raises:
+        NoInvitationError: There is none.
+    """
     found = await _find(store, InvitationTable.id == invitation_id)
     token = new_secret()
     expires_at = now + LIFE
     await store.change(
         update(InvitationTable)
         .where(col(InvitationTable.id) == invitation_id)
-        .values(token_hash=hash_of(token), expires_at=expires_at)
+        .values(token_hash=hash_of(token), expires_at=expires_at, invited_by_kind=actor.kind, invited_by_id=actor.id)
     )
     facts: dict[str, JsonValue] = {"role": str(found.role), "again": True}
     await record(store, actor, Tag.MEMBER_INVITED, objects=_objects(found), facts=facts)
-    return await _send(store, replace(found, expires_at=expires_at), token, base_url)
+    return await _send(store, replace(found, expires_at=expires_at, invited_by=actor), token, base_url)
 
 
 async def list_invitations(store: TenantStore) -> tuple[Invitation, ...]:
@@ -158,8 +163,14 @@ async def find_invitation(store: TenantStore, invitation_id: UUID) -> Invitation
 
 
 async def find_by_link(store: TenantStore, token: str, now: datetime) -> Invitation:
-    """The invitation of a link. Raises `NoInvitationError` where there is none, or it is over."""
-    return await _find(store, InvitationTable.token_hash == hash_of(token), col(InvitationTable.expires_at) > now)
+    """The invitation of a link. Raises `NoInvitationError` where there is none, or it is over.
+
+    Over it is, too, once whoever has sent it could not send it any more: what they may not do, nobody does for them.
+    """
+    found = await _find(store, InvitationTable.token_hash == hash_of(token), col(InvitationTable.expires_at) > now)
+    if not await _may_still_invite(store, found):
+        raise NoInvitationError
+    return found
 
 
 async def accept(store: TenantStore, token: str, *, user_id: UUID, email: str, now: datetime) -> Membership:
@@ -217,6 +228,22 @@ async def _send(store: TenantStore, invitation: Invitation, token: str, base_url
         store, to=invitation.email, subject=f"Your invitation to {where}", body=body, kind="member_invitation"
     )
     return Sent(invitation, link)
+
+
+async def _may_still_invite(store: TenantStore, invitation: Invitation) -> bool:
+    """Whether whoever has sent it holds all that it gives now, and may invite; of the operator nobody asks."""
+    by = invitation.invited_by
+    match by.kind:
+        case "user":
+            grants = await grants_of(store, UUID(by.id))
+        case "key":
+            key = await find_key(store, UUID(by.id))
+            grants = () if key is None or key.revoked_at is not None else (Grant(key.scopes, key.project_id),)
+        case _:
+            return True
+    inviter = Principal(actor=by, tenant_id=store.tenant_id, grants=grants)
+    may_invite = any(grant.carries(Scope.MEMBERS_WRITE) for grant in grants)
+    return may_invite and inviter.may_pass_on(SCOPES_OF[invitation.role], invitation.project_id)
 
 
 async def _find(store: TenantStore, *which: Any) -> Invitation:

@@ -6,12 +6,13 @@ from uuid import UUID
 import pytest
 from uuid_utils.compat import uuid7
 
+from policies.access import Scope
+from policies.api_keys import KeyWish
 from policies.audit_tags import OPERATOR, Actor, Tag
+from store.api_keys import make_key, revoke_key
 from store.people import invitations
 from store.people.invitations import NoInvitationError
-from store.people.memberships import (
-    remove_member,
-)
+from store.people.memberships import grant_role, memberships_of, remove_member, take_role
 from tests.admin.asking import acts, api, link_of, newcomer
 from tests.admin.world import World
 
@@ -88,6 +89,42 @@ async def test_an_invitation_ends(world: World) -> None:
     async with database.tenant(world.bakery.tenant_id) as store:
         await remove_member(store, second.user_id, actor=OPERATOR)
     assert not await is_good(last, now)
+
+
+@pytest.mark.parametrize("lost", ["demoted", "role taken", "key revoked"])
+async def test_nobody_comes_in_by_a_role_that_was_taken_away(world: World, lost: str) -> None:
+    """What somebody may give no more, their invitations give no more; sent again by an owner they do."""
+    database, tenant_id = world.services.database, world.bakery.tenant_id
+    inviter, invited = await newcomer(world, "owner"), await newcomer(world)
+    async with database.tenant(tenant_id) as store:
+        wish = KeyWish(name="Of invitations", scopes=frozenset(Scope), expires_at=datetime.now(UTC) + timedelta(days=9))
+        key = await make_key(store, wish, actor=OPERATOR)
+    wanted = {"email": invited.email, "role": "editor"}
+    if lost == "key revoked":
+        world.keys = {**world.keys, "of invitations": key.secret.reveal()}
+    by = "of invitations" if lost == "key revoked" else inviter
+    status, sent = await api(world, by, "POST", "invitations", wanted)
+    assert status == 201
+    async with database.tenant(tenant_id) as store:
+        (held,) = await memberships_of(store, inviter.user_id)
+        if lost == "demoted":
+            await grant_role(store, inviter.user_id, "editor", actor=OPERATOR)
+        elif lost == "role taken":
+            await grant_role(store, inviter.user_id, "viewer", project_id=world.bakery.project_id, actor=OPERATOR)
+            await take_role(store, inviter.user_id, held.id, actor=OPERATOR)
+        else:
+            assert await revoke_key(store, key.key.id, actor=OPERATOR)
+    link = await link_of(world, invited.email)
+    body = {"tenant_id": str(tenant_id), "token": link.rpartition("/")[2]}
+    world.people = {**world.people, "invited": invited}
+    assert (await world.client.get(link, headers=world.browser("invited"))).status == 404
+    assert (await api(world, invited, "POST", "invitations/accept", body))[0] == 404
+    assert (await api(world, invited, "GET", "projects"))[0] == 404
+    _, again = await api(world, "olga", "POST", f"invitations/{sent['id']}/send")
+    assert again["invited_by"]["name"] == "olga@bakery.example"
+    body["token"] = (await link_of(world, invited.email)).rpartition("/")[2]
+    assert (await api(world, invited, "POST", "invitations/accept", body))[0] == 204
+    assert (await api(world, invited, "GET", "projects"))[0] == 200
 
 
 async def test_expired_addresses_are_forgotten(world: World) -> None:

@@ -402,7 +402,7 @@ async def _invitation_token(draw: Draw) -> str:
         _address(draw),
         "viewer",
         base_url="http://127.0.0.1",
-        actor=Actor("user", str(draw.side.tenant_id)),
+        actor=Actor("system", "driven"),
         now=datetime.now(UTC),
     )
     return sent.link.rpartition("/")[2]
