@@ -12,6 +12,10 @@ OVERDUE_DAYS: Final = 97
 MOST_SEALS: Final = 1 << 30
 """Of one AES-GCM key with random nonces: a quarter of the 2^32 that NIST SP 800-38D section 8.3 allows."""
 OVERDUE_SEALS: Final = 1 << 31
+ROOT_DAYS: Final = 365
+"""About a year, as NIST SP 800-57 part 1 rev. 5, 5.3.6 has it for a symmetric master key. The operator renews it."""
+ROOT_OVERDUE_DAYS: Final = 395
+"""A month later nobody has."""
 
 
 class Purpose(StrEnum):
@@ -38,6 +42,16 @@ def is_due(created_at: datetime, seals: int, now: datetime) -> bool:
 def is_overdue(created_at: datetime, seals: int, now: datetime) -> bool:
     """Whether it should have been, so long ago that something is wrong."""
     return now >= created_at + timedelta(days=OVERDUE_DAYS) or seals >= OVERDUE_SEALS
+
+
+def is_root_due(since: datetime, now: datetime) -> bool:
+    """Whether the operator is to give the server another root key."""
+    return now >= since + timedelta(days=ROOT_DAYS)
+
+
+def is_root_overdue(since: datetime, now: datetime) -> bool:
+    """Whether that should have been done long ago."""
+    return now >= since + timedelta(days=ROOT_OVERDUE_DAYS)
 
 
 def may_be_destroyed(empty_since: datetime | None, now: datetime) -> bool:

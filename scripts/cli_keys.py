@@ -1,8 +1,8 @@
-"""`aitelier keys` and `secrets`: keys in their life, and what tenants have given us to use."""
+"""`aitelier keys` and `secrets`: keys in their life, and what tenants have given us to keep."""
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -14,19 +14,25 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from policies.audit_tags import OPERATOR
+from policies.key_schedule import ROOT_DAYS, is_root_due, is_root_overdue
 from policies.secret import Secret
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
 from scripts.console import console
+from scripts.key_jobs import ROOT_REMEDY
 from store import key_rotation, reencryption, secrets_vault
 from store.house import HOUSE
 from store.jobs import defer
 from store.key_rotation import KeyStatus
-from store.keys import PUBLISHED, RootKeyError
+from store.keys import PUBLISHED, KeyRing, RootKeyError
+from store.root_key import root_since
 from store.secrets_vault import KnownSecret, SecretRefusedError
 
 keys_app = typer.Typer(help="Keys: how old they are, and new ones.", no_args_is_help=True)
-secrets_app = typer.Typer(help="Secrets that a tenant has given us to use; never shown.", no_args_is_help=True)
+secrets_app = typer.Typer(
+    help="Secrets that a tenant has us keep for tools of its own; never shown. Nothing that comes with it uses any.",
+    no_args_is_help=True,
+)
 _out = console()
 
 _HOUSE_NAME = "the server itself"
@@ -43,6 +49,49 @@ class _Owner:
 
     id: UUID
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """The root key, and what is under it."""
+
+    keys: KeyRing
+    under: Mapping[bytes, int]
+    """How many keys of tenants, by the id of the root key that wraps them."""
+    since: datetime
+
+    def shown(self, now: datetime) -> dict[str, object]:
+        """For programs, in the form of the other keys."""
+        return {
+            "purpose": "root",
+            "id": self.keys.root_id.hex(),
+            "state": "primary",
+            "created_at": self.since,
+            "rows": self.under.get(self.keys.root_id, 0),
+            "due": is_root_due(self.since, now),
+            "overdue": is_root_overdue(self.since, now),
+        }
+
+    def told(self, now: datetime) -> str:
+        """For people."""
+        keys = self.keys
+        under, before = self.under.get(keys.root_id, 0), self.under.get(keys.old_root_id or b"", 0)
+        strange = sum(self.under.values()) - under - before
+        told = (
+            f"Root key {keys.root_id.hex()}: {under:,} keys under it. In use since "
+            f"{self.since.astimezone():%Y-%m-%d}, {(now - self.since).days} days; due after {ROOT_DAYS}."
+        )
+        if is_root_overdue(self.since, now):
+            told += f" [red]Overdue.[/] {ROOT_REMEDY}."
+        elif is_root_due(self.since, now):
+            told += f" Due. {ROOT_REMEDY}."
+        if strange:
+            told += f" [red]{strange:,} keys are under another one.[/] {RootKeyError()}."
+        if before:
+            told += f" {before:,} are still under the former one; the server wraps them anew when it starts."
+        elif keys.old_root_id is not None:
+            told += " Nothing is under the former one: AITELIER_MASTER_KEY_OLD can go."
+        return told
 
 
 async def _owners(books: Books, wanted: str | None) -> Sequence[_Owner]:
@@ -65,20 +114,22 @@ def status(
     """Show keys by owner: their age, what lies under them, and what is due."""
     now = datetime.now(UTC)
 
-    async def work() -> tuple[list[tuple[_Owner, KeyStatus]], dict[bytes, int], Books]:
+    async def work() -> tuple[list[tuple[_Owner, KeyStatus]], _Root]:
         async with open_books() as books:
             found = []
             for owner in await _owners(books, tenant):
                 async with books.database.tenant(owner.id) as store:
                     found += [(owner, one) for one in await key_rotation.status(store, now)]
+            since = await root_since(books.database, now)
             async with books.database.platform_jobs() as platform:
-                return found, await key_rotation.keys_by_root(platform), books
+                return found, _Root(books.database.keys, await key_rotation.keys_by_root(platform), since)
 
-    found, roots, books = run(work())
+    found, root = run(work())
     if as_json:
         for owner, one in found:
             shown = {**msgspec.to_builtins(one), "id": one.id.hex(), "tenant": str(owner.id), "name": owner.name}
             print(msgspec.json.encode(shown).decode())
+        print(msgspec.json.encode(root.shown(now)).decode())
         return
     table = Table("Owner", "Purpose", Column("Key", no_wrap=True), "State", box=None)
     for name in ("Age", "Made", "There now"):
@@ -90,7 +141,7 @@ def status(
             owner.name, one.purpose, one.id.hex(), one.state, age, f"{one.seals:,}", f"{one.rows:,}", _note(one)
         )
     _out.print(table)
-    _out.print(_about_root(books, roots))
+    _out.print(root.told(now))
 
 
 def _note(one: KeyStatus) -> str:
@@ -103,20 +154,6 @@ def _note(one: KeyStatus) -> str:
     if one.empty_since is not None:
         return f"empty since {one.empty_since.astimezone():%Y-%m-%d}; goes with the last backup"
     return ""
-
-
-def _about_root(books: Books, roots: dict[bytes, int]) -> str:
-    keys = books.database.keys
-    under, before = roots.get(keys.root_id, 0), roots.get(keys.old_root_id or b"", 0)
-    strange = sum(roots.values()) - under - before
-    told = f"Root key {keys.root_id.hex()}: {under:,} keys under it."
-    if strange:
-        told += f" [red]{strange:,} keys are under another one.[/] {RootKeyError()}."
-    if before:
-        told += f" {before:,} are still under the former one; the server wraps them anew when it starts."
-    elif keys.old_root_id is not None:
-        told += " Nothing is under the former one: AITELIER_MASTER_KEY_OLD can go."
-    return told
 
 
 @keys_app.command()
@@ -177,7 +214,7 @@ async def _wait_until_used(books: Books, owner: _Owner) -> None:
 
 @secrets_app.command(name="set")
 def set_secret(name: Annotated[str, typer.Argument(metavar="NAME")], tenant: Tenant = None) -> None:
-    """Keep a secret, in place of the one before. It is asked for, or read from standard input."""
+    """Keep a secret for tools of your own, in place of the one before. It is asked for, or read from standard input."""
     # Never an argument: those stand in the shell's history and in the list of processes.
     plain = typer.prompt("Secret", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(_TEXT_IS_SHORT)
     value = Secret(plain.removesuffix("\n"))
@@ -190,6 +227,7 @@ def set_secret(name: Annotated[str, typer.Argument(metavar="NAME")], tenant: Ten
                 raise CommandError(str(error)) from None
 
     _out.print(_shown(run(work())))
+    _out.print("It is kept for tools written for this server; nothing that comes with it uses any secret.")
 
 
 @secrets_app.command(name="list")

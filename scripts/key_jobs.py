@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from policies.key_schedule import Purpose
+from policies.key_schedule import Purpose, is_root_overdue
 from scripts.child import CannotStartError
 from store import reencryption
 from store.engine import Database
@@ -22,6 +22,9 @@ TASKS: Final = {reencryption.TASK: reencryption.run}
 _REMEDY: Final = (
     "The nightly job that renews them fails: see its lines in the log; aitelier keys rotate does it at once"
 )
+ROOT_REMEDY: Final = (
+    "Set a new one as AITELIER_MASTER_KEY and this one as AITELIER_MASTER_KEY_OLD, and start again; keep a copy of both"
+)
 
 
 async def refuse_wrong_root(database: Database) -> None:
@@ -32,8 +35,8 @@ async def refuse_wrong_root(database: Database) -> None:
         raise CannotStartError(str(error)) from error
 
 
-def key_figures(ages: KeyAges, now: datetime) -> str:
-    """In Prometheus' text format."""
+def key_figures(ages: KeyAges, root_since: datetime, now: datetime) -> str:
+    """In Prometheus' text format. `root_since`: since when the root key is in use."""
     registry = CollectorRegistry()
     age = Gauge(
         "aitelier_key_age_seconds", "Age of the oldest key in use of all tenants.", ["purpose"], registry=registry
@@ -41,11 +44,15 @@ def key_figures(ages: KeyAges, now: datetime) -> str:
     for purpose, oldest in ages.oldest.items():
         if purpose is not Purpose.SIGNING:
             age.labels(purpose).set((now - oldest).total_seconds())
-    Gauge("aitelier_keys_overdue", "Keys that should have been renewed long ago.", registry=registry).set(ages.overdue)
+    age.labels("root").set((now - root_since).total_seconds())
+    overdue = ages.overdue + is_root_overdue(root_since, now)
+    Gauge("aitelier_keys_overdue", "Keys that should have been renewed long ago.", registry=registry).set(overdue)
     return generate_latest(registry).decode()
 
 
-def alarm(ages: KeyAges) -> None:
+def alarm(ages: KeyAges, root_since: datetime, now: datetime) -> None:
     """Tell the operator of keys that are not renewed as they should be."""
     if ages.overdue:
         log.error("keys_overdue", keys=ages.overdue, remedy=_REMEDY)
+    if is_root_overdue(root_since, now):
+        log.error("root_key_overdue", days=(now - root_since).days, remedy=ROOT_REMEDY)

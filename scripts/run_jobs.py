@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from policies.key_schedule import is_root_overdue
 from policies.retention import WIPE_ALARM_DAYS
 from scripts import audit_jobs, dsar_jobs, key_jobs, people_jobs
 from scripts.board import RUN, Board
@@ -33,7 +34,7 @@ from store.erasure import sessions as erasing
 from store.jobs import Handler, Periodic
 from store.migrate import MigrationError, migrate
 from store.outbox import SEND_MAIL
-from store.root_key import move_to_new_root
+from store.root_key import move_to_new_root, root_since
 from store.worker import LATE_S, JobWorker, QueueAwayError, TaskFigures
 
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ async def _serve(board: Board, child: Child) -> None:
         opened.push_async_callback(database.close)
         await key_jobs.refuse_wrong_root(database)
         await move_to_new_root(database)
+        since = await root_since(database, datetime.now(UTC))
         try:
             await look_up(database, board.settings, child.secrets)
         except NotRegisteredError as error:
@@ -99,12 +101,12 @@ async def _serve(board: Board, child: Child) -> None:
         worker = JobWorker(stored, database, blobs, tasks=tasks_of(board.settings, child.secrets), periodic=PERIODIC)
         async with asyncio.TaskGroup() as group:
             group.create_task(told_when(worker.ready, child), name="ready")
-            group.create_task(_publish_figures(worker, database), name="figures")
+            group.create_task(_publish_figures(worker, database, since), name="figures")
             group.create_task(publish_register(RUN, database), name="register")
             await worker.run()
 
 
-async def _publish_figures(worker: JobWorker, database: Database) -> None:
+async def _publish_figures(worker: JobWorker, database: Database, root_is_since: datetime) -> None:
     alarmed_at = -_ALARM_AGAIN_S
     while True:
         try:
@@ -116,17 +118,17 @@ async def _publish_figures(worker: JobWorker, database: Database) -> None:
         except (QueueAwayError, StoreAwayError):
             pass  # the file grows old, and whoever reads it sees that
         else:
-            await asyncio.to_thread(
-                _write, RUN / FIGURES, figures_text(figures, overdue) + key_jobs.key_figures(ages, now)
-            )
+            text = figures_text(figures, overdue) + key_jobs.key_figures(ages, root_is_since, now)
+            await asyncio.to_thread(_write, RUN / FIGURES, text)
             late = {task: round(shown.lag_s) for task, shown in figures.items() if shown.lag_s > LATE_S}
-            if (late or overdue or ages.overdue) and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
+            old = ages.overdue or is_root_overdue(root_is_since, now)
+            if (late or overdue or old) and time.monotonic() >= alarmed_at + _ALARM_AGAIN_S:
                 alarmed_at = time.monotonic()
                 for task, seconds in late.items():
                     log.error("jobs_late", task=task, late_s=seconds)
                 if overdue:
                     log.error("project_deletions_late", projects=overdue, days=WIPE_ALARM_DAYS)
-                key_jobs.alarm(ages)
+                key_jobs.alarm(ages, root_is_since, now)
         await asyncio.sleep(_FIGURES_S)
 
 

@@ -47,6 +47,7 @@ FROM keys.tenant_keys WHERE state = 'primary' GROUP BY purpose ORDER BY purpose
 _ROOTS: Final = """
 SELECT root_id, count(*) AS keys FROM keys.tenant_keys WHERE root_id IS NOT NULL GROUP BY root_id
 """
+_OLDEST_UNDER_ROOT: Final = "SELECT min(created_at) AS oldest FROM keys.tenant_keys WHERE root_id = :root_id"
 _UNDER_OTHER_ROOT: Final = """
 SELECT DISTINCT tenant_id FROM keys.tenant_keys WHERE root_id <> :root_id ORDER BY tenant_id
 """
@@ -137,6 +138,13 @@ async def ages(platform: Platform, now: datetime) -> KeyAges:
 async def keys_by_root(platform: Platform) -> dict[bytes, int]:
     """How many keys of tenants are wrapped by which root key, named by its id."""
     return {bytes(row.root_id): row.keys for row in await platform.rows(_ROOTS)}
+
+
+async def oldest_under_root(platform: Platform, root_id: bytes) -> datetime | None:
+    """When the oldest key of a tenant was made that this root key wraps; None where it wraps none."""
+    (row,) = await platform.rows(_OLDEST_UNDER_ROOT, root_id=root_id)
+    oldest: datetime | None = row.oldest
+    return oldest
 
 
 async def tenants_under_other_root(platform: Platform, root_id: bytes) -> tuple[UUID, ...]:

@@ -3,14 +3,19 @@
 Started with the new root and its predecessor, a server opens what either has wrapped. The process of the jobs then
 wraps all of it by the new one, a tenant at a time; killed in between, the next start goes on. Afterwards the old root
 opens nothing any more and can be taken away.
+
+Since when a root key is in use stands in the audit log of the operator's own books.
 """
+
+from datetime import datetime
 
 import structlog
 
 from policies.audit_tags import Actor, Tag
-from store.audit.log import record
+from store.audit.log import entries, record
 from store.engine import Database
-from store.key_rotation import keys_by_root, tenants_under_other_root
+from store.house import open_house
+from store.key_rotation import keys_by_root, oldest_under_root, tenants_under_other_root
 from store.keys import RootKeyError
 
 log = structlog.get_logger()
@@ -29,6 +34,32 @@ async def check_root(database: Database) -> None:
         roots = await keys_by_root(platform)
     if not roots.keys() <= {database.keys.root_id, database.keys.old_root_id}:
         raise RootKeyError
+
+
+async def root_since(database: Database, now: datetime) -> datetime:
+    """Since when the root key is in use here; the first who asks writes it down.
+
+    Of a root that nobody has written down yet, and that follows no other, the oldest key under it tells.
+
+    Raises:
+        StoreAwayError: The database is away.
+    """
+    async with database.platform_jobs() as platform:
+        oldest = await oldest_under_root(platform, database.keys.root_id)
+    async with open_house(database) as house:
+        about = database.keys.root_id.hex()
+        known = await entries(house, tag=Tag.KEYS_ROTATED, about=about, limit=1)
+        if not known:
+            since = now if oldest is None or database.keys.old_root_id is not None else oldest
+            await record(
+                house,
+                _MOVER,
+                Tag.KEYS_ROTATED,
+                objects={"root_key": about},
+                facts={"keys": ["root"], "since": since.isoformat()},
+            )
+            return since
+    return datetime.fromisoformat(str(known[0].facts["since"]))
 
 
 async def move_to_new_root(database: Database) -> int:

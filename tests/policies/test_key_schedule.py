@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policies.key_schedule import MOST_SEALS, is_due, is_overdue, may_be_destroyed
+from policies.key_schedule import (
+    MOST_SEALS,
+    is_due,
+    is_overdue,
+    is_root_due,
+    is_root_overdue,
+    may_be_destroyed,
+)
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,6 +32,16 @@ def test_a_key_is_due_by_age_or_by_use(days: float, seals: int, *, due: bool, ov
     """After 90 days or 2^30 seals, and an operator hears of it a week or as many seals later."""
     now = MADE + timedelta(days=days)
     assert (is_due(MADE, seals, now), is_overdue(MADE, seals, now)) == (due, overdue)
+
+
+@pytest.mark.parametrize(
+    ("days", "due", "overdue"),
+    [(0, False, False), (364.9, False, False), (365, True, False), (394.9, True, False), (395, True, True)],
+)
+def test_a_root_key_is_due_after_a_year(days: float, *, due: bool, overdue: bool) -> None:
+    """And overdue a month later: an operator has to do it."""
+    now = MADE + timedelta(days=days)
+    assert (is_root_due(MADE, now), is_root_overdue(MADE, now)) == (due, overdue)
 
 
 def test_random_nonces_stay_far_from_their_bound() -> None:

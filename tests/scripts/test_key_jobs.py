@@ -38,20 +38,41 @@ def _ask(server: Server, *words: str, given: str = "") -> str:
 
 
 def _keys(server: Server) -> list[dict[str, object]]:
+    """All but the root."""
+    return [one for one in _status(server) if one["purpose"] != "root"]
+
+
+def _status(server: Server) -> list[dict[str, object]]:
     return [json.loads(line) for line in _ask(server, "keys", "status", "--json").splitlines()]
 
 
 def test_age_and_lateness_are_figures() -> None:
     """The oldest key in use by purpose, and how many are overdue, which is also an alarm in the log."""
     ages = KeyAges({Purpose.INDEX: NOW - timedelta(days=98), Purpose.SIGNING: NOW - timedelta(days=900)}, 1)
-    text = key_figures(ages, NOW)
+    text = key_figures(ages, NOW - timedelta(days=3), NOW)
     assert 'aitelier_key_age_seconds{purpose="index"} 8.4672e+06' in text
     assert "signing" not in text
+    assert 'aitelier_key_age_seconds{purpose="root"} 259200.0' in text
     assert "aitelier_keys_overdue 1.0" in text
     with structlog.testing.capture_logs() as said:
-        alarm(ages)
-        alarm(KeyAges({}, 0))
+        alarm(ages, NOW, NOW)
+        alarm(KeyAges({}, 0), NOW, NOW)
     assert [(line["event"], line["log_level"], line["keys"]) for line in said] == [("keys_overdue", "error", 1)]
+
+
+def test_an_old_root_key_is_an_alarm() -> None:
+    """It counts as overdue, and the log says what to do; a younger one is let be."""
+    since = NOW - timedelta(days=395)
+    assert "aitelier_keys_overdue 1.0" in key_figures(KeyAges({}, 0), since, NOW)
+    assert "aitelier_keys_overdue 0.0" in key_figures(KeyAges({}, 0), since + timedelta(days=1), NOW)
+    with structlog.testing.capture_logs() as said:
+        alarm(KeyAges({}, 0), since, NOW)
+        alarm(KeyAges({}, 0), since + timedelta(days=1), NOW)
+    ((event, level, days, remedy),) = [
+        (line["event"], line["log_level"], line["days"], line["remedy"]) for line in said
+    ]
+    assert (event, level, days) == ("root_key_overdue", "error", 395)
+    assert "AITELIER_MASTER_KEY_OLD" in remedy
 
 
 def test_keys_are_renewed_from_the_command_line(server: Server) -> None:
@@ -77,6 +98,10 @@ def test_keys_are_renewed_from_the_command_line(server: Server) -> None:
     shown = _ask(server, "keys", "status")
     assert "empty since" in shown
     assert "Root key" in shown
+    assert "In use since" in shown
+    (root,) = [one for one in _status(server) if one["purpose"] == "root"]
+    assert datetime.fromisoformat(str(root["created_at"])) > datetime.now(UTC) - timedelta(days=1)
+    assert (root["due"], root["overdue"]) == (False, False)
     _ask(server, "secrets", "remove", "plugin/calendar")
     with pytest.raises(CommandError, match="aitelier secrets list"):
         CliRunner().invoke(
@@ -90,6 +115,7 @@ def test_figures_of_keys_are_shown(server: Server) -> None:
     file = server.home / "run" / "jobs.metrics"
     until(lambda: file.exists() and "aitelier_keys_overdue 0.0" in file.read_text())
     assert 'aitelier_key_age_seconds{purpose="wrapping"}' in file.read_text()
+    assert 'aitelier_key_age_seconds{purpose="root"}' in file.read_text()
 
 
 @pytest.mark.long

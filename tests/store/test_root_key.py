@@ -2,21 +2,23 @@
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog.testing
 
 from policies.audit_tags import OPERATOR, Tag
 from policies.secret import Secret
-from store import secrets_vault
+from store import postgres, secrets_vault
 from store.audit import log
 from store.engine import Database
 from store.house import open_house
 from store.key_rotation import keys_by_root
 from store.keys import RootKeyError
-from store.root_key import check_root, move_to_new_root
+from store.root_key import check_root, move_to_new_root, root_since
 from store.settings import StoreSettings
-from tests.database import MASTER_KEY, Shop
+from tests.database import MASTER_KEY, Shop, connected
 
 NEW = os.urandom(32)
 
@@ -110,3 +112,31 @@ async def test_a_strange_root_is_refused(database: Database, store_settings: Sto
 async def test_an_empty_database_takes_any_root(database: Database) -> None:
     """There is nothing to open yet."""
     await check_root(database)
+
+
+async def test_since_when_a_root_key_is_in_use(
+    database: Database, store_settings: StoreSettings, database_home: Path, bakery: Shop
+) -> None:
+    """Of the first one the oldest key under it tells; of a later one its first start; and each start says the same."""
+    now = datetime.now(UTC)
+    with connected(store_settings, database_home, postgres.SUPERUSER) as connection:
+        connection.execute("UPDATE keys.tenant_keys SET created_at = created_at - interval '400 days'")
+    first = await root_since(database, now)
+    assert timedelta(days=400) <= now - first < timedelta(days=401)
+    assert await root_since(database, now + timedelta(days=9)) == first
+    both = await Database.open(replace(store_settings, master_key=NEW, old_master_key=MASTER_KEY))
+    await move_to_new_root(both)
+    assert await root_since(both, now) == now
+    await both.close()
+    alone = await Database.open(replace(store_settings, master_key=NEW))
+    assert await root_since(alone, now + timedelta(days=9)) == now
+    async with open_house(alone) as house:
+        noted = [entry for entry in await log.entries(house, tag=str(Tag.KEYS_ROTATED)) if "root_key" in entry.objects]
+    assert [entry.objects["root_key"] for entry in noted] == [alone.keys.root_id.hex(), database.keys.root_id.hex()]
+    await alone.close()
+
+
+async def test_the_root_of_an_empty_database_is_new(database: Database) -> None:
+    """It is in use from now on."""
+    now = datetime.now(UTC)
+    assert await root_since(database, now) == now
