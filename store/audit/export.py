@@ -126,7 +126,7 @@ async def prune(store: TenantStore, *, actor: Actor, now: datetime | None = None
     )
     if pruned:
         await forget_unused_keys(store)
-        await record(store, actor, Tag.AUDIT_PRUNED, facts={"up_to": up_to, "before": before.isoformat()})
+        await record(store, actor, Tag.AUDIT_PRUNED, facts={"up_to": up_to, "before": before.isoformat()}, at=now)
     return pruned
 
 

@@ -6,19 +6,23 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from policies.access import READS_ALL
-from policies.audit_tags import OPERATOR
-from policies.retention import Wishes, limits, usage_limit
+from policies.audit_tags import OPERATOR, Tag
+from policies.retention import AUDIT_YEARS, Wishes, limits, proof_kept_until, usage_limit, years_after
 from store import projects, sessions
+from store.audit.log import record
 from store.blobs import Blobs
 from store.engine import Database
 from store.erasure import holds
 from store.erasure.expiry import NoProjectError, Preview, RetentionRefusedError, expire, preview, set_retention
+from store.tables.setup import TenantTable
 from tests.database import Shop
 from tests.store.erasure.world import CALLER, make_call, objects, rows_of, where
 
 NOW = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
+_PROOFS_OF_ONE = 2
 
 
 def _wishes(recording: int, transcript: int, basis: str | None = None) -> Wishes:
@@ -121,17 +125,23 @@ class _Simulated:
     at: datetime
     recorded: bool
     held_until: datetime | None = None
+    has_words: bool = True
+    erased: bool = False
 
 
-async def test_eight_years(database: Database, blobs: Blobs, bakery: Shop, florist: Shop, all_seeing: str) -> None:
-    """A random population over eight years, looked at after each run.
+async def test_ten_years(database: Database, blobs: Blobs, bakery: Shop, florist: Shop, all_seeing: str) -> None:
+    """A random population over ten years, looked at after each run.
 
-    Rules change on the way, holds come and go. Recordings and calls are compared with what has to be there one by one;
-    objects and their inventory are equal each time.
+    Rules change on the way, holds come and go. Whatever there is of calls, words, recordings, usage, proofs and the
+    audit log is compared with what has to be there one by one; objects and their inventory are equal each time.
     """
     chance = random.Random(20261125)
-    now = datetime(2019, 1, 5, 3, 30, tzinfo=UTC)
-    end = now + timedelta(days=8 * 365)
+    now = datetime(2016, 1, 5, 3, 30, tzinfo=UTC)  # all in the past: the database itself keeps a younger audit log
+    end = now + timedelta(days=10 * 365)
+    archive = uuid7()
+    async with database.tenant(archive) as store:
+        await store.put(TenantTable, [{"name": "Archive", "max_calls": 0}])  # whose log holds nothing of today
+    acts: list[datetime] = []
     rules = {bakery.tenant_id: _wishes(90, 365), florist.tenant_id: _wishes(365, 30)}
     async with database.tenant(florist.tenant_id) as store:
         await set_retention(store, florist.project_id, rules[florist.tenant_id], actor=OPERATOR, now=now)
@@ -145,6 +155,9 @@ async def test_eight_years(database: Database, blobs: Blobs, bakery: Shop, flori
             call = await make_call(database, blobs, shop, at, recorded=recorded)
             calls.append(_Simulated(call.id, shop, at, recorded))
         now += step
+        acts.append(now)
+        async with database.tenant(archive) as store:
+            await record(store, OPERATOR, Tag.RECORDING_PLAYED, at=now)
         if chance.random() < 0.2:
             shop = chance.choice((bakery, florist))
             rules[shop.tenant_id] = _wishes(chance.choice((0, 7, 90, 365)), chance.choice((0, 30, 365)))
@@ -165,21 +178,20 @@ async def test_eight_years(database: Database, blobs: Blobs, bakery: Shop, flori
                     actor=OPERATOR,
                     now=now,
                 )
-        for shop in (bakery, florist):
-            await expire(database, blobs, shop.tenant_id, now, seller_country="DE")
+        for tenant_id in (bakery.tenant_id, florist.tenant_id, archive):
+            await expire(database, blobs, tenant_id, now, seller_country="DE")
         runs += 1
         _forget_what_is_over(calls, rules, now)
-        expected = {call.id for call in calls}
-        assert set(await _there(database, bakery, florist)) == expected, now
-        inventory = {row["blob"] for row in rows_of(all_seeing, "public.recordings")}
-        assert set(objects(blobs)) == inventory, now
-        assert {UUID(name.rpartition("/")[2]) for name in inventory} == {c.id for c in calls if c.recorded}, now
-        oldest = [datetime.fromisoformat(row["happened_at"]) for row in rows_of(all_seeing, "public.usage_events")]
-        assert min(oldest, default=now) >= usage_limit("DE", now), now
-    assert runs > 25
-    proofs = rows_of(all_seeing, "public.consent_proofs")
-    assert proofs
-    assert all(datetime.fromisoformat(row["kept_until"]) > now for row in proofs)
+        assert set(await _there(database, bakery, florist)) == {call.id for call in calls if not call.erased}, now
+        _check_content(blobs, all_seeing, calls)
+        assert _usage(all_seeing) == _expected_usage(calls, now), now
+        assert _proofs(all_seeing) == _expected_proofs(calls, now), now
+        assert _acts(all_seeing, archive) == [(at, at >= years_after(now, -AUDIT_YEARS)) for at in acts], now
+    assert runs > 35
+    erased = [call for call in calls if call.erased]
+    assert 0 < len(_expected_proofs(calls, now)) < _PROOFS_OF_ONE * len(erased), "some are over their time, some not"
+    assert 0 < len(_usage(all_seeing)) < len(calls)
+    assert 0 < sum(is_there for _, is_there in _acts(all_seeing, archive)) < len(acts)
 
 
 async def _there(database: Database, *shops: Shop) -> list[UUID]:
@@ -192,11 +204,67 @@ async def _there(database: Database, *shops: Shop) -> list[UUID]:
 
 def _forget_what_is_over(calls: list[_Simulated], rules: dict[UUID, Wishes], now: datetime) -> None:
     """What one run has to take, thought through once more, without SQL."""
-    for call in tuple(calls):
+    for call in calls:
+        if call.erased:
+            continue
         if call.held_until is not None and call.held_until > now:
             continue
         before = limits(rules[call.shop.tenant_id], now)
         if call.at < before.recordings:
             call.recorded = False
-        if call.at < before.sessions and not call.recorded:
-            calls.remove(call)
+        if call.at < before.sessions:
+            call.has_words = False
+            call.erased = not call.recorded
+
+
+def _check_content(blobs: Blobs, all_seeing: str, calls: list[_Simulated]) -> None:
+    """Sound and words are of exactly the calls that have to have some."""
+    live = [call for call in calls if not call.erased]
+    inventory = {row["blob"] for row in rows_of(all_seeing, "public.recordings")}
+    assert set(objects(blobs)) == inventory
+    assert {UUID(name.rpartition("/")[2]) for name in inventory} == {call.id for call in live if call.recorded}
+    for table in ("turns", "messages", "session_events"):
+        worded = {UUID(row["session_id"]) for row in rows_of(all_seeing, f"public.{table}")}
+        assert worded == {call.id for call in live if call.has_words}, table
+
+
+def _usage(all_seeing: str) -> list[tuple[str, datetime]]:
+    """Whose usage there is, and when it happened."""
+    rows = rows_of(all_seeing, "public.usage_events")
+    return sorted((row["tenant_id"], datetime.fromisoformat(row["happened_at"])) for row in rows)
+
+
+def _expected_usage(calls: list[_Simulated], now: datetime) -> list[tuple[str, datetime]]:
+    """One of each call, to the month once the call is erased, until the law lets it go."""
+    found = [
+        (str(call.shop.tenant_id), datetime(call.at.year, call.at.month, 1, tzinfo=UTC) if call.erased else call.at)
+        for call in calls
+    ]
+    return sorted((tenant_id, at) for tenant_id, at in found if at >= usage_limit("DE", now))
+
+
+def _proofs(all_seeing: str) -> set[tuple[UUID, datetime]]:
+    """Of which call there is a proof, and when what it proves happened."""
+    rows = rows_of(all_seeing, "public.consent_proofs")
+    return {(UUID(row["session_id"]), datetime.fromisoformat(row["happened_at"])) for row in rows}
+
+
+def _expected_proofs(calls: list[_Simulated], now: datetime) -> set[tuple[UUID, datetime]]:
+    """That the caller was told and has agreed, once the call is erased, for as long as any law asks for."""
+    found = {
+        (call.id, call.at - timedelta(minutes=2) + timedelta(milliseconds=ms))
+        for call in calls
+        if call.erased
+        for ms in (100, 900)
+    }
+    return {(call_id, at) for call_id, at in found if proof_kept_until(at) > now}
+
+
+def _acts(all_seeing: str, tenant_id: UUID) -> list[tuple[datetime, bool]]:
+    """When each act of the log was, oldest first, and whether it still says which one."""
+    rows = [row for row in rows_of(all_seeing, "public.audit_leaves") if row["tenant_id"] == str(tenant_id)]
+    return [
+        (datetime.fromisoformat(row["at"]), row["leaf"] is not None)
+        for row in sorted(rows, key=lambda row: row["idx"])
+        if row["tag"] == Tag.RECORDING_PLAYED
+    ]
