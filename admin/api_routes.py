@@ -38,7 +38,7 @@ API: Final[Sequence[Operation]] = (
     Operation("GET", "/api/v1/sessions/{session_id}/transcript", session_content.get_transcript, Scope.TRANSCRIPTS_READ,
               problems=(404, 410)),
     Operation("GET", "/api/v1/sessions/{session_id}/recording", recordings_api.get_recording, Scope.RECORDINGS_READ,
-              problems=(404, 410, 416), media_type="audio/wav"),
+              problems=(404, 410), media_type="audio/wav", takes_range=True),
     Operation("GET", "/api/v1/sessions/{session_id}/recording/wave", recordings_api.get_wave, Scope.RECORDINGS_READ,
               problems=(404, 410)),
     Operation("GET", "/api/v1/sessions/{session_id}/consent", session_content.get_consent, Scope.SESSIONS_READ,

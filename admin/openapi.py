@@ -22,6 +22,7 @@ PATH: Final = "/api/v1/openapi.json"
 _TEMPLATE: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"
 _SAYS: Final[Mapping[int, str]] = {
+    206: "The piece that `Range` asks for; `Content-Range` says which it is.",
     304: "It is as it was when its `ETag` was told.",
     400: "The request cannot be read.",
     401: "Nobody is known who asks.",
@@ -34,6 +35,7 @@ _SAYS: Final[Mapping[int, str]] = {
     414: "The address is too long.",
     415: "The body is of a type that is not taken here.",
     416: "There is no such range.",
+    421: "This server is not reached under that name.",
     422: "Understood, and wrong: `field` says where.",
     428: "Say which version is meant, by `If-Match`.",
     429: "More requests than the limit allows.",
@@ -42,15 +44,15 @@ _SAYS: Final[Mapping[int, str]] = {
     503: "A part of the server does not answer.",
     504: "A part of the server did not answer in time.",
 }
-_OF_ALL: Final = (400, 404, 414, 422, 429, 500, 503)
+_OF_ALL: Final = (400, 404, 414, 421, 422, 429, 500, 503)
 _ABOUT: Final = """\
 For everything that the web admin can do, by the same functions.
 
 **Who asks**: an API key as `Authorization: Bearer ait_live_…`, which acts in its own tenant, or a person's access
 token, who names the tenant with `?tenant_id=`. Each operation needs one scope.
 
-**Lists** take `limit` and `cursor`, and answer with `items` and `next_cursor`, which is null on the last page. Ids are
-UUIDs (version 7), times UTC (RFC 3339).
+**Lists** answer with `items`. Those that take `limit` and `cursor` come in pages, and answer with `next_cursor`, which
+is null on the last one; the others come whole. Ids are UUIDs (version 7), times UTC (RFC 3339).
 
 **Errors** are problem details (RFC 9457): `detail` says what is wrong, `field` where, `remedy` what to do.
 
@@ -117,6 +119,8 @@ def statuses_of(operation: Operation) -> Sequence[int]:
         found |= {413, 415}
     if operation.method == "POST":
         found.add(409)
+    if operation.takes_range:
+        found |= {206, 416}
     return (204 if signature.answer is None else operation.status, *sorted(found))
 
 
@@ -196,6 +200,17 @@ def _parameters(
             if text := one.get("description"):
                 parameter["description"] = text
             found.append(parameter)
+    if operation.takes_range:
+        found.append(
+            {
+                "name": "Range",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "example": "bytes=0-65535",
+                "description": "Which piece, as RFC 9110 14.2 writes it; of several the whole is answered.",
+            }
+        )
     if isinstance(operation.needs, Scope):
         found.append(
             {
@@ -241,6 +256,8 @@ def _responses(operation: Operation, signature: Signature, schemas: Mapping[Any,
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("RateLimit", "RateLimit-Policy")}
     if not isinstance(operation.needs, Scope):
         headers = {}
+    if operation.takes_range:
+        headers["Accept-Ranges"] = {"$ref": "#/components/headers/Accept-Ranges"}
     success: Json = {"description": HTTPStatus(first).phrase, "headers": headers}
     if answers_itself(signature) and first != HTTPStatus.NO_CONTENT:
         success["content"] = {operation.media_type: {"schema": {"type": "string"}}}
@@ -251,6 +268,9 @@ def _responses(operation: Operation, signature: Signature, schemas: Mapping[Any,
     for status in others:
         if status < HTTPStatus.BAD_REQUEST:
             responses[str(status)] = {**success, "description": _SAYS.get(status, HTTPStatus(status).phrase)}
+            if status == HTTPStatus.PARTIAL_CONTENT:
+                told = {"Content-Range": {"$ref": "#/components/headers/Content-Range"}}
+                responses[str(status)]["headers"] = {**headers, **told}
         else:
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     return responses
@@ -262,6 +282,8 @@ def _problem(status: int) -> Json:
     found: Json = {"description": _SAYS[status], "content": content}
     if status in {429, 503}:
         found["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+    if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        found["headers"] = {"Content-Range": {"$ref": "#/components/headers/Content-Range"}}
     return found
 
 
@@ -274,6 +296,16 @@ def _security(operation: Operation) -> list[Json]:
 
 
 _HEADERS: Final[Json] = {
+    "Accept-Ranges": {
+        "description": "In which unit pieces are asked for.",
+        "schema": {"type": "string"},
+        "example": "bytes",
+    },
+    "Content-Range": {
+        "description": "The first and the last byte of the piece, and how many there are in all; of a 416 only that.",
+        "schema": {"type": "string", "pattern": "^bytes ([0-9]+-[0-9]+|\\*)/[0-9]+$"},
+        "example": "bytes 0-65535/480044",
+    },
     "RateLimit": {
         "description": "What is left of the limit: `r` requests in the next `t` seconds.",
         "schema": {"type": "string"},

@@ -74,6 +74,8 @@ class Operation(Route):
     """Statuses that it may answer besides those of every operation."""
     media_type: str = "application/json"
     """Of the answer; something else where the handler returns a response of its own."""
+    takes_range: bool = False
+    """Whether a piece of the answer may be asked for (RFC 9110 14.2)."""
     shown_once: bool = False
     """Whether the answer holds a secret: it is not kept for whoever sends the request again (`admin.idempotency`)."""
 
