@@ -11,7 +11,9 @@ from admin.api import erasures as erasures_api
 from admin.api import holds as holds_api
 from admin.api import invitations as invitations_api
 from admin.api import keys as keys_api
+from admin.api import line as line_api
 from admin.api import live as live_api
+from admin.api import me as me_api
 from admin.api import members as members_api
 from admin.api import numbers as numbers_api
 from admin.api import overview as overview_api
@@ -72,8 +74,10 @@ API: Final[Sequence[Operation]] = (
     Operation("PATCH", "/api/v1/numbers/{number_id}", numbers_api.change_number, Scope.NUMBERS_WRITE),
     Operation("DELETE", "/api/v1/numbers/{number_id}", numbers_api.remove_number, Scope.NUMBERS_WRITE),
     Operation("POST", "/api/v1/numbers/{number_id}/test", numbers_api.judge_number, Scope.NUMBERS_READ),
+    Operation("GET", "/api/v1/line", line_api.get_line, Scope.TRUNKS_READ),
     Operation("GET", "/api/v1/trunks", trunks_api.list_trunks, Scope.TRUNKS_READ),
     Operation("POST", "/api/v1/trunks", trunks_api.add_trunk, Scope.TRUNKS_WRITE, status=201),
+    Operation("GET", "/api/v1/trunks/guides", line_api.list_trunk_guides, Scope.TRUNKS_READ),
     Operation("GET", "/api/v1/trunks/refusals", trunks_api.list_refusals, Scope.TRUNKS_READ),
     Operation("GET", "/api/v1/trunks/{trunk_id}", trunks_api.get_trunk, Scope.TRUNKS_READ),
     Operation("PUT", "/api/v1/trunks/{trunk_id}", trunks_api.change_trunk, Scope.TRUNKS_WRITE, problems=(409,)),
@@ -130,6 +134,7 @@ API: Final[Sequence[Operation]] = (
               problems=(409,)),
     Operation("PUT", "/api/v1/projects/{project_id}/hipaa", registers_api.set_hipaa, Scope.PROJECTS_WRITE,
               problems=(409,)),
+    Operation("GET", "/api/v1/deletions", projects_api.list_deletions, Scope.PROJECTS_READ),
     Operation("GET", "/api/v1/projects/{project_id}/deletion", projects_api.get_deletion, Scope.PROJECTS_READ),
     Operation("POST", "/api/v1/projects/{project_id}/deletion", projects_api.delete_project, Scope.PROJECTS_DELETE,
               status=202),
@@ -151,6 +156,19 @@ API: Final[Sequence[Operation]] = (
     Operation("GET", "/api/v1/secrets", settings_api.list_secrets, Scope.SETTINGS_WRITE),
     Operation("PUT", "/api/v1/secrets", settings_api.set_secret, Scope.SETTINGS_WRITE),
     Operation("DELETE", "/api/v1/secrets", settings_api.remove_secret, Scope.SETTINGS_WRITE),
+    Operation("GET", "/api/v1/me", me_api.get_own_account, Open.SIGNED_IN),
+    Operation("GET", "/api/v1/me/devices", me_api.list_own_devices, Open.SIGNED_IN),
+    Operation("POST", "/api/v1/me/devices/revoke-others", me_api.revoke_other_devices, Open.SIGNED_IN),
+    Operation("DELETE", "/api/v1/me/devices/{device_id}", me_api.revoke_own_device, Open.SIGNED_IN, status=204),
+    Operation("GET", "/api/v1/me/factors", me_api.get_own_factors, Open.SIGNED_IN),
+    Operation("POST", "/api/v1/me/factors/show", me_api.show_own_factor, Open.SIGNED_IN, status=204),
+    Operation("POST", "/api/v1/me/factors/app", me_api.begin_own_app, Open.SIGNED_IN, status=201, shown_once=True),
+    Operation("POST", "/api/v1/me/factors/app/confirm", me_api.confirm_own_app, Open.SIGNED_IN, shown_once=True),
+    Operation("DELETE", "/api/v1/me/factors/app", me_api.remove_own_app, Open.SIGNED_IN, status=204, problems=(409,)),
+    Operation("DELETE", "/api/v1/me/factors/passkeys/{passkey_id}", me_api.remove_own_passkey, Open.SIGNED_IN,
+              status=204, problems=(409,)),
+    Operation("POST", "/api/v1/me/factors/recovery-codes", me_api.make_recovery_codes, Open.SIGNED_IN, status=201,
+              shown_once=True),
     Operation("GET", "/api/v1/tenants", members_api.list_own_tenants, Open.SIGNED_IN),
     Operation("GET", "/api/v1/members", members_api.list_members, Scope.MEMBERS_READ),
     Operation("POST", "/api/v1/members/leave", members_api.leave, Scope.PROJECTS_READ, status=204, problems=(404, 409)),

@@ -110,6 +110,20 @@ class ProjectDeletion(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that are gone, by table."""
 
 
+class DeletionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Projects that are being deleted, or were; those that were begun last come first."""
+
+    items: tuple[ProjectDeletion, ...]
+    next_cursor: UUID | None
+
+
+class DeletionListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which deletions."""
+
+    cursor: UUID | None = None
+    limit: Limit = 50
+
+
 async def list_projects(ask: Ask, query: ProjectListQuery) -> ProjectPage:
     """List projects, oldest first."""
     async with ask.store() as store:
@@ -213,6 +227,14 @@ async def get_deletion_receipt(ask: Ask, project_id: UUID) -> dict[str, Any]:
     if found.receipt is None:
         raise ConflictError("It is still being deleted.", remedy="Wait until its state is gone")
     return await hand_out(ask.services.database, ask.tenant_id, found.receipt)
+
+
+async def list_deletions(ask: Ask, query: DeletionListQuery) -> DeletionPage:
+    """List projects that are being deleted, or were."""
+    found = sorted(await all_deletions(ask), key=lambda one: one.project_id, reverse=True)
+    some = [one for one in found if query.cursor is None or one.project_id < query.cursor]
+    items = tuple(some[: query.limit])
+    return DeletionPage(items=items, next_cursor=items[-1].project_id if len(some) > query.limit else None)
 
 
 async def all_deletions(ask: Ask) -> tuple[ProjectDeletion, ...]:

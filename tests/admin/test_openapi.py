@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 Json = dict[str, Any]
 _EVENTS = "text/event-stream"
 SECRET = re.compile(r"secret|password|token|private|hash|sealed|master", re.IGNORECASE)
-SHOWN_ONCE = {"make_key", "rotate_key"}
+SHOWN_ONCE = {"make_key", "rotate_key", "begin_own_app", "confirm_own_app", "make_recovery_codes"}
 """Operations that show a secret, once, when it is made."""
 
 

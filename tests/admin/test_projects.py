@@ -131,6 +131,26 @@ async def test_the_end_of_a_project_is_typed_taken_back_and_proven(world: World)
     assert (status, "Download the receipt" in text) == (200, True)
 
 
+async def test_deletions_are_listed_in_pages(world: World) -> None:
+    """Each once, with its state; of a project that somebody may not see, none."""
+    begun_ids = [await begun(world, f"Over {number}") for number in range(3)]
+    for number, project_id in enumerate(begun_ids):
+        path = f"/projects/{project_id}/deletion"
+        assert (await api(world, "POST", path, body={"name": f"Over {number}"}))[0] == 202
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        status, found = await api(world, "GET", "/deletions", limit=2, **cursor)
+        assert status == 200
+        seen += [one["project_id"] for one in found["items"]]
+        if found["next_cursor"] is None:
+            break
+        cursor = {"cursor": found["next_cursor"]}
+    assert len(seen) == len(set(seen))
+    assert [one for one in seen if one in begun_ids] == begun_ids[::-1]
+    assert (await api(world, "GET", "/deletions", "edgar"))[1] == {"items": [], "next_cursor": None}
+
+
 async def test_bounds_are_set_and_what_cannot_be_kept_is_refused(world: World) -> None:
     """EU only and health care are switches, and whoever may get nothing of the project is told of on the page."""
     project_id = await begun(world, "Clinic")
