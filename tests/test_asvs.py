@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ TESTS = Path(__file__).parent
 LIST = tomllib.loads((TESTS / "asvs.toml").read_text(encoding="utf-8"))
 NAMED: dict[str, list[str]] = LIST["tests"]
 REASONS: dict[str, str] = LIST["reasons"]
+FILE = re.compile(r"\b(?:(?:admin|policies|scripts|sip|store|tests|voice)/[\w./]+(?:::\w+)?|\w+\.(?:md|py))")
 
 
 def test_every_requirement_is_met_or_has_a_reason(vectors: Path) -> None:
@@ -27,17 +29,28 @@ def test_every_requirement_is_met_or_has_a_reason(vectors: Path) -> None:
     assert set(NAMED) | set(REASONS) == used
 
 
+def named_in(file: Path) -> set[str]:
+    """Names of the tests in a file."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 @pytest.mark.parametrize("requirement", NAMED)
 def test_what_is_named_exists(requirement: str) -> None:
     """Every test that is said to show a requirement is a test of that name."""
     assert NAMED[requirement]
     for name in NAMED[requirement]:
         file, _, test = name.partition("::")
-        tree = ast.parse((TESTS / f"{file}.py").read_text(encoding="utf-8"))
-        names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        assert test in names, name
+        assert test in named_in(TESTS / f"{file}.py"), name
 
 
-def test_reasons_are_reasons() -> None:
-    """None is empty."""
-    assert all(len(reason) > 5 for reason in REASONS.values())
+@pytest.mark.parametrize("requirement", REASONS)
+def test_what_a_reason_points_at_exists(requirement: str) -> None:
+    """Each file, and each test, that a reason names; also without `tests/` before it and `.py` after it."""
+    assert len(REASONS[requirement]) > 5
+    for named in FILE.findall(REASONS[requirement]):
+        path, _, test = named.rstrip(".").partition("::")
+        places = [folder / f"{path}{ending}" for folder in (TESTS.parent, TESTS) for ending in ("", ".py")]
+        found = [place for place in places if place.exists()]
+        assert found, named
+        assert not test or test in named_in(found[0]), named
