@@ -68,6 +68,50 @@ async def test_a_call_with_sound_keys_and_hold(worker: tuple[World, WorkerProces
     assert world.edge.report().calls == 0
 
 
+async def test_the_caller_refreshes_its_session(worker: tuple[World, WorkerProcess]) -> None:
+    """UPDATE and re-INVITE pass with their interval and are answered with it (RFC 4028); one too short gets 422."""
+    world, _ = worker
+    async with SipPhone(world.edge.port("udp"), "echo") as phone:
+        ok = await phone.talk(None, "Supported: timer", "Session-Expires: 90;refresher=uac")
+        assert ok.get("Session-Expires") == "90;refresher=uac"
+        phone.send("UPDATE", "", "Supported: timer", "Session-Expires: 100;refresher=uac")
+        assert (await phone.response(200, "UPDATE")).get("Session-Expires") == "100;refresher=uac"
+        for seconds, status in ((110, 200), (60, 422)):
+            phone.messages.clear()
+            phone.invite(None, "Supported: timer", f"Session-Expires: {seconds};refresher=uac")
+            answered = await phone.response(status)
+            told = answered.get("Session-Expires" if status == 200 else "Min-SE")
+            assert told == ("110;refresher=uac" if status == 200 else "90")
+        phone.bye()
+        await phone.response(200, "BYE")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(200)
+async def test_sessions_that_are_not_refreshed_run_out(worker: tuple[World, WorkerProcess]) -> None:
+    """At 90 s: we refresh at half of it where that is ours; a caller who stops refreshing loses the call."""
+    world, process = worker
+    began = time.monotonic()
+    async with (
+        SipPhone(world.edge.port("udp"), "echo") as refreshed,
+        SipPhone(world.edge.port("udp"), "echo") as forgetful,
+    ):
+        await refreshed.talk(None, "Supported: timer", "Session-Expires: 90;refresher=uas")
+        await forgetful.talk(None, "Supported: timer", "Session-Expires: 90;refresher=uac")
+        ours = await refreshed.heard(lambda message: message.method in {"INVITE", "UPDATE"}, 60)
+        assert ours.get("Session-Expires").startswith("90")
+        assert 40 < time.monotonic() - began < 50
+        forgetful.send("UPDATE", "", "Supported: timer", "Session-Expires: 90;refresher=uac")
+        await forgetful.response(200, "UPDATE")
+        again = time.monotonic()
+        with pytest.raises(TimeoutError):  # the first interval would have run out by now
+            await forgetful.request("BYE", began + 75 - again)
+        await forgetful.request("BYE", 60)
+        assert 55 < time.monotonic() - again < 65, "a third of the interval before its end (RFC 4028, 10)"
+        line = await process.line_of(forgetful)
+        assert "CallerHungUp" not in process.line_events(line)
+
+
 async def test_both_kinds_of_key_by_info(worker: tuple[World, WorkerProcess]) -> None:
     """PJSIP knows one of the two bodies that carry a key in INFO; the edge makes the other into that one."""
     world, process = worker

@@ -216,6 +216,35 @@ async def test_statistics_with_loss(worker: WorkerProcess) -> None:
     assert afterwards["received_packets"] == 91
 
 
+async def test_round_trip(worker: WorkerProcess) -> None:
+    """The caller's receiver report on our sender report says how far away the caller is (RFC 3550, 6.4.1)."""
+    away_s, held_s = 0.2, 0.05
+    async with SipPhone(worker.sip_port) as phone:
+        await phone.talk()
+        line = await worker.line_of(phone)
+        phone.start_sending(itertools.repeat(QUIET))
+        await asyncio.sleep(0.2)
+        worker.order("statistics", line=line)
+        assert (await worker.event("statistics", line))["figures"]["round_trip_ms"] is None
+        async with asyncio.timeout(15):
+            while not (reports := [packet for packet in phone.rtcp if packet[1] == 200]):  # noqa: ASYNC110 - packets have no event
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(away_s)
+        ours, last_report = struct.unpack_from("!I2xI", reports[-1], 4)
+        seen, held = phone.packets[-1].sequence, round(held_s * 65_536)
+        assert phone.remote_rtp is not None
+        host, port = phone.remote_rtp
+        report = struct.pack("!BBHIIIIIII", 0x81, 201, 7, phone.source, ours, 0, seen, 0, last_report, held)
+        phone.control.sendto(report, (host, port + 1))
+        await asyncio.sleep(0.1)
+        worker.order("statistics", line=line)
+        figures = (await worker.event("statistics", line, count=2))["figures"]
+        phone.bye()
+        await worker.ended(phone)
+    expected_ms = 1000 * (away_s - held_s)
+    assert expected_ms - 5 < figures["round_trip_ms"] < expected_ms + 100, "later by what a busy machine adds"
+
+
 CRYPTO = {
     "AES_CM_128_HMAC_SHA1_80": "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz",
     "AES_CM_128_HMAC_SHA1_32": "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz",
