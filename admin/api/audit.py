@@ -58,8 +58,8 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Id of who did it."""
     about: Annotated[str, Meta(max_length=128)] | None = None
     """Id of something it was done to."""
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
     """Before this moment."""
     cursor: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     limit: Limit = 50

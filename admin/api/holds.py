@@ -49,7 +49,7 @@ class NewLegalHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_id: UUID | None = None
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
     """The matter, such as its file number."""
-    expires_at: datetime
+    expires_at: Annotated[datetime, Meta(tz=True)]
     """Within ten years."""
 
 

@@ -79,7 +79,7 @@ class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """None: on all of the tenant."""
     networks: Annotated[tuple[str, ...], Meta(max_length=MOST_NETWORKS)] = ()
     """From where it may be used, as CIDR; empty: from anywhere."""
-    expires_at: datetime | None = None
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class RotateApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

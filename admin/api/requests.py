@@ -88,7 +88,7 @@ class NewCallerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Only what this project holds; None: all of the tenant's."""
     contact: Annotated[str, Meta(max_length=254)] | None = None
     """Mail address of the caller, to be told of the end."""
-    received_at: datetime | None = None
+    received_at: Annotated[datetime, Meta(tz=True)] | None = None
     """When it was asked for; now by default. The time to answer runs from then."""
 
 
