@@ -76,7 +76,9 @@ def run_admin(board: Board, child: Child) -> int:
                 browser_calls=browser_calls,
             )
             listed = functools.partial(read_published, RUN)
-            app = make_app(problems, _figures(board, problems, failed), services, listed=listed, base_url=base_url(settings))
+            app = make_app(
+                problems, _figures(board, problems, failed), services, listed=listed, base_url=base_url(settings)
+            )
             server = AdminServer(own, app)
             loop.add_signal_handler(signal.SIGTERM, server.stop)
             loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
