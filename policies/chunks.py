@@ -11,10 +11,13 @@ The cipher is passed in (`cryptography`'s `AESGCM` fits), because this room impo
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from mmap import mmap
 from typing import Protocol
 
 CHUNK_BYTES = 16_384
+SPOOLED_CHUNK_BYTES = 4_096
+"""Of a recording while it is made, a quarter of a second: what a killed worker had not filled up is lost."""
 TAG_BYTES = 16
 SALT_BYTES = 24
 KEY_BYTES = 32
@@ -71,12 +74,21 @@ class ChunkSealer:
     """Seals a message while it is produced; holds back at most one chunk of plaintext.
 
     `salt` is 24 random bytes, never used twice with the same key. `context` binds the message to its place: opening it
-    as any other thing fails.
+    as any other thing fails. `chunk_bytes` says how much plaintext a chunk holds, and so how much is held back.
     """
 
-    def __init__(self, key: bytes, context: bytes, salt: bytes, aead: Callable[[bytes], Aead]) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        context: bytes,
+        salt: bytes,
+        aead: Callable[[bytes], Aead],
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         if len(salt) != SALT_BYTES:
             raise ValueError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
+        self._chunk_bytes = chunk_bytes
         self._cipher = _Cipher(key, context, salt, aead)
         self._waiting = bytearray()
         self._number = 0
@@ -90,9 +102,9 @@ class ChunkSealer:
             raise ValueError("the message is finished")
         self._waiting += data
         sealed = bytearray()
-        while len(self._waiting) >= CHUNK_BYTES:
-            sealed += self._cipher.seal(self._number, bytes(self._waiting[:CHUNK_BYTES]))
-            del self._waiting[:CHUNK_BYTES]
+        while len(self._waiting) >= self._chunk_bytes:
+            sealed += self._cipher.seal(self._number, bytes(self._waiting[: self._chunk_bytes]))
+            del self._waiting[: self._chunk_bytes]
             self._number += 1
         return bytes(sealed)
 
@@ -196,27 +208,49 @@ class ChunkReader:
         return self._cipher.open(number, self._read_at(offset, count))
 
 
-def recover(key: bytes, context: bytes, sealed: bytes, aead: Callable[[bytes], Aead]) -> bytes:
-    """The longest authentic beginning of a message that its writer may not have finished.
+def recover(
+    key: bytes,
+    context: bytes,
+    sealed: bytes | mmap,
+    aead: Callable[[bytes], Aead],
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[bytes]:
+    """The longest authentic beginning of a message that its writer may not have finished, chunk by chunk.
 
     A file cut short gives all its whole chunks; a finished one gives everything; one cut within its header gives
     nothing. Raises `ChunksDamagedError` when the header is whole but the key or context is not the message's own.
     """
     if len(sealed) < HEADER_BYTES:
-        return b""
+        return
     cipher = _cipher_of(sealed[:HEADER_BYTES], key, context, aead)
-    plain = bytearray()
-    for number, offset in enumerate(range(HEADER_BYTES, len(sealed), _SEALED_CHUNK_BYTES)):
+    step = chunk_bytes + TAG_BYTES
+    for number, offset in enumerate(range(HEADER_BYTES, len(sealed), step)):
         try:
-            plain += cipher.open(number, sealed[offset : offset + _SEALED_CHUNK_BYTES])
+            plain = cipher.open(number, sealed[offset : offset + step])
         except ChunksDamagedError:
-            break
-    return bytes(plain)
+            return
+        yield plain
 
 
 def recording_context(tenant_id: str, session_id: str) -> bytes:
-    """Binds a recording to its call: the parts, each behind its length, so that no two lists of parts look alike."""
-    parts = (b"aitelier recording v1", tenant_id.encode(), session_id.encode())
+    """Binds a recording to its call."""
+    return _bound_to(b"aitelier recording v1", tenant_id, session_id)
+
+
+def copy_context(tenant_id: str, copy_id: str) -> bytes:
+    """Binds a copy of everything held about a caller to its row."""
+    return _bound_to(b"aitelier copy v1", tenant_id, copy_id)
+
+
+def spooled_recording_context(tenant_id: str, session_id: str) -> bytes:
+    """The same for a recording that is being made, in chunks of `SPOOLED_CHUNK_BYTES`."""
+    return _bound_to(b"aitelier spooled recording v1", tenant_id, session_id)
+
+
+def _bound_to(what: bytes, tenant_id: str, session_id: str) -> bytes:
+    """The parts, each behind its length, so that no two lists of parts look alike."""
+    parts = (what, tenant_id.encode(), session_id.encode())
     return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
 
 

@@ -1,7 +1,13 @@
 """What a telephone line reports during a call, in the past tense. `sip` emits these, `voice.call` acts on them."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
+
+
+def line_name(sip_call_id: str) -> str:
+    """How the log names a line, in every process: a Call-ID is the caller's own choice, and may tell who that is."""
+    return hashlib.sha256(sip_call_id.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

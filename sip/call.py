@@ -24,6 +24,7 @@ from policies.line_events import (
     MediaLost,
     ResumedByCaller,
     SipMessageSeen,
+    line_name,
 )
 from policies.quality import mean_opinion_score
 from sip.invite import Invite
@@ -72,6 +73,7 @@ class PhoneLine:
         self.on_tick: Callable[[bytes, bytes, int], None] | None = None
         self.playout = Playout()
         self.transport = LineTransport(self.playout, self.press)
+        self._log = log.bind(sip_call=line_name(invite.sip_call_id))
         self._loop = asyncio.get_running_loop()
         self._pool = pool
         self._sip: SipCall | None = None
@@ -257,7 +259,7 @@ class PhoneLine:
         if self._port is None:
             self._port = self._pool.borrow_port()
             if self._port is None:
-                log.error("no_media_port_free")
+                self._log.error("no_media_port_free")
                 self.hang_up()
                 return
             self._port.borrow(self.playout, self._tick)
@@ -339,7 +341,7 @@ class PhoneLine:
     def _tick_went_wrong(self, error: Exception) -> None:
         if not self._tick_failed:  # said once, not fifty times a second
             self._tick_failed = True
-            log.error("tick_failed", exc_info=error)
+            self._log.error("tick_failed", exc_info=error)
 
     def _totals(self) -> StreamTotals:
         if self._media_index is not None and self._sip is not None:
@@ -353,7 +355,7 @@ class PhoneLine:
         try:
             operation(self._sip)
         except pj.Error as error:
-            log.warning("sip_operation_failed", operation=what, pj_status=error.status)
+            self._log.warning("sip_operation_failed", operation=what, pj_status=error.status)
             return False
         return True
 
@@ -373,8 +375,8 @@ class PhoneLine:
             event = self._events.popleft()
             try:
                 self._on_event(event)
-            except Exception:  # the next event still has to come
-                log.exception("line_event_failed", line_event=type(event).__name__)
+            except Exception:  # noqa: BLE001  # the next event still has to come
+                self._log.exception("line_event_failed", line_event=type(event).__name__)
         if self._sip is None and not self._events:
             self._on_event = None  # nothing more will come: the line must not keep its call alive
 

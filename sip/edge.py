@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from policies.line_events import line_name
 from sip.calls import Call, Repeater, Stage
 from sip.control import (
     CONTROL_NAME,
@@ -315,7 +316,8 @@ class Edge:
 
     def _give_up(self, call: Call, method: str) -> None:
         """End a call that hangs, on both sides. Its slot is free when the worker says so."""
-        _log.warning("sip_call_given_up", stage=call.stage.name.lower(), worker=call.worker)
+        name = line_name(call.request.call_id)
+        _log.warning("sip_call_given_up", sip_call=name, stage=call.stage.name.lower(), worker=call.worker)
         invite = method == "CANCEL"
         branch = self._exchange.inner_branch(call.request) if invite else self._exchange.branch("end", call.top_via)
         self._exchange.to_worker(call.seat, call.to_worker(method, self._exchange.inner, branch))

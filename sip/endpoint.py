@@ -21,6 +21,7 @@ from typing import Any
 import pjsua2 as pj
 import structlog
 
+from policies.line_events import line_name
 from sip.call import PhoneLine
 from sip.control import ANNOUNCE_EVERY_S, CallEnded, ControlSender, WorkerReady
 from sip.dialog import SipCall
@@ -182,7 +183,7 @@ class Endpoint:
         self._calls[id(sip)] = (sip, line)
         line.message_seen("in", "INVITE")
         if not self._is_the_edge(str(event.rdata.srcAddress)):
-            log.warning("invite_past_the_edge")
+            log.warning("invite_past_the_edge", sip_call=line_name(line.sip_call_id))
             line.refuse(403, "Forbidden")
         elif self._draining:
             line.refuse(503, "Service Unavailable")
@@ -190,7 +191,7 @@ class Endpoint:
             try:
                 self._on_line(line)
             except Exception:  # a call that cannot be taken must not stay unanswered
-                log.exception("line_not_taken")
+                log.exception("line_not_taken", sip_call=line_name(line.sip_call_id))
                 line.refuse(500, "Server Internal Error")
 
     def _ended(self, sip: SipCall, line: PhoneLine) -> None:

@@ -29,6 +29,7 @@ from voice.waist.messages import (
     decode_envelope,
     frame,
 )
+from voice.waist.naming import name_call
 from voice.waist.plan import CallPlan
 
 log = structlog.get_logger()
@@ -106,7 +107,8 @@ class DeskClient:
         spare = self._spares.pop(request.called, None)
         if spare is None:
             return PlanDenied(sip_status=503, reason="desk away and no spare plan")
-        log.warning("spare_plan_used", session_id=spare.session_id)
+        name_call(spare.session_id, spare.tenant_id)
+        log.warning("spare_plan_used")
         return PlanGranted(plan=spare)
 
     async def ask(self, message: AnyMessage, *, seconds: float) -> AnyMessage:

@@ -18,11 +18,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from voice.waist.journal import AlarmRaised, AnyRecord, Header, JournalSealer
 from voice.waist.plan import CallPlan
 
-log = structlog.get_logger()
+Log = FilteringBoundLogger
+log: Log = structlog.get_logger()
 
 FULL_DISK_RETRY_SECONDS = 1.0
 MOST_UNFINISHED_FILES = 32
@@ -35,15 +37,15 @@ class SpoolWriter:
     """The worker's writer thread. Start it after the fork; `close` ends it once everything handed over is written."""
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Callable[[], None], Log] | None] = SimpleQueue()
         self._unfinished: deque[SpoolFile] = deque()
         """Files of calls that are over, of which a full disk has not taken everything yet."""
         self._thread = threading.Thread(target=self._work, name="spool writer", daemon=True)
         self._thread.start()
 
-    def do(self, job: Callable[[], None]) -> None:
-        """Have the thread do this after all it has been given before."""
-        self._jobs.put(job)
+    def do(self, job: Callable[[], None], log: Log = log) -> None:
+        """Have the thread do this after all it has been given before. `log` is told should it fail."""
+        self._jobs.put((job, log))
 
     async def done(self) -> None:
         """Wait until everything handed over so far has been done."""
@@ -64,16 +66,17 @@ class SpoolWriter:
     def _work(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=FULL_DISK_RETRY_SECONDS if self._unfinished else None)
+                given = self._jobs.get(timeout=FULL_DISK_RETRY_SECONDS if self._unfinished else None)
             except Empty:
-                job = self._finish_rest
-            if job is None:
+                given = self._finish_rest, log
+            if given is None:
                 self._finish_rest()
                 return
+            job, whose = given
             try:
                 job()
-            except Exception:  # the thread serves all calls and must outlive a fault in one
-                log.exception("spool_job_failed")
+            except Exception:  # noqa: BLE001 - the thread serves all calls and must outlive a fault in one
+                whose.exception("spool_job_failed")
 
     def _finish(self, file: "SpoolFile") -> None:
         self._unfinished.append(file)
@@ -84,8 +87,9 @@ class SpoolWriter:
         while self._unfinished and self._unfinished[0].close():
             self._unfinished.popleft()
         while len(self._unfinished) > MOST_UNFINISHED_FILES:
-            log.error("spool_file_cut_short")
-            self._unfinished.popleft().give_up()
+            oldest = self._unfinished.popleft()
+            oldest.log.error("spool_file_cut_short")
+            oldest.give_up()
 
 
 def _settle_from_thread(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
@@ -101,11 +105,20 @@ def _nobody() -> None:
     """Nobody wants to know."""
 
 
+def log_of(plan: CallPlan) -> Log:
+    """Where a call's files speak of their troubles."""
+    return log.bind(call=plan.session_id, tenant=plan.tenant_id)
+
+
 class SpoolFile:
     """A file that only grows. All of it runs on the writer's thread."""
 
-    def __init__(self, path: Path, *, locked: bool = False, troubled: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, locked: bool = False, troubled: Callable[[], None] | None = None, log: Log = log
+    ) -> None:
         """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
+        self.log = log
+        """The thread works for all calls, so a line's names cannot be bound to it."""
         self._path = path
         self._locked = locked
         self._tell_troubled = troubled or _nobody
@@ -133,11 +146,11 @@ class SpoolFile:
         except OSError as error:
             if not self.troubled:
                 self.troubled = True
-                log.warning("spool_write_failed", errno=error.errno)
+                self.log.warning("spool_write_failed", errno=error.errno)
                 self._tell_troubled()
             return
         if self.troubled:
-            log.warning("spool_writes_again")
+            self.log.warning("spool_writes_again")
         self.troubled = False
 
     def close(self) -> bool:
@@ -206,13 +219,14 @@ class Journal:
             started_at_unix_ms=int((time.time() - (time.monotonic() - started)) * 1000),
         )
         self._sealer = JournalSealer(header, plan.data_key)
-        self._file = SpoolFile(folder / f"{plan.session_id}.journal", locked=True, troubled=self._alarm_about_disk)
+        path = folder / f"{plan.session_id}.journal"
+        self._file = SpoolFile(path, locked=True, troubled=self._alarm_about_disk, log=log_of(plan))
         preamble = self._sealer.preamble
-        writer.do(lambda: self._file.write(preamble))
+        writer.do(lambda: self._file.write(preamble), self._file.log)
 
     def note(self, record: AnyRecord) -> None:
         """Append a record. May be called from any thread."""
-        self._writer.do(lambda: self._write(record))
+        self._writer.do(lambda: self._write(record), self._file.log)
 
     async def close(self) -> None:
         """Bring everything to the disk and release the lock; where the disk is full, once it has room."""

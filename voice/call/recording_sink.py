@@ -16,15 +16,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
-from voice.call.journal import SpoolFile, SpoolWriter
+from policies.chunks import SALT_BYTES, SPOOLED_CHUNK_BYTES, ChunkSealer, spooled_recording_context
+from voice.call.journal import SpoolFile, SpoolWriter, log_of
 from voice.call.line import FRAME_BYTES, FRAME_MS, FRAME_SAMPLES
 from voice.call.side_by_side import SideBySide
 from voice.waist.plan import CallPlan
 
 MULAW_SILENCE = b"\xff"
 BATCH_TICKS = 12
-"""Ticks handed to the writer at a time: 240 ms, so that a killed worker loses little more than an unfinished chunk."""
+"""Ticks handed to the writer at a time, 240 ms. A killed worker loses at most these, an unfinished chunk of 256 ms, and
+the 200 ms that `side_by_side` holds back: less than a second."""
 WAITING_BYTES = 1 << 20
 """Of one call, while the disk takes nothing: about a minute. What comes on top becomes silence."""
 _STEREO_BYTES = 2
@@ -42,7 +43,8 @@ class RecordingSink:
     def __init__(self, writer: SpoolWriter, folder: Path, plan: CallPlan, troubled: Callable[[], None]) -> None:
         """`troubled` is called, on the writer's thread, when the disk refuses for the first time."""
         self._writer = writer
-        self._file = _SealedStereo(SpoolFile(folder / f"{plan.session_id}.recording", troubled=troubled), plan)
+        path = folder / f"{plan.session_id}.recording"
+        self._file = _SealedStereo(SpoolFile(path, troubled=troubled, log=log_of(plan)), plan)
         self._caller: list[bytes] = []
         self._agent: list[bytes] = []
         self._sides = SideBySide(self._add)
@@ -87,7 +89,7 @@ class RecordingSink:
             self._on = False
             self._sides.finish()
             self._hand_over()
-            self._writer.do(self._file.finish)
+            self._do(self._file.finish)
             self._writer.finish(self._file.file)
 
     def discard(self) -> None:
@@ -98,12 +100,15 @@ class RecordingSink:
             self._agent.clear()
             self._sides.forget()
             self.samples = 0
-            self._writer.do(self._file.discard)
+            self._do(self._file.discard)
 
     def _hand_over(self) -> None:
         caller, self._caller = self._caller, []
         agent, self._agent = self._agent, []
-        self._writer.do(lambda: self._file.append(caller, agent))
+        self._do(lambda: self._file.append(caller, agent))
+
+    def _do(self, job: Callable[[], None]) -> None:
+        self._writer.do(job, self._file.file.log)
 
 
 class _SealedStereo:
@@ -111,8 +116,13 @@ class _SealedStereo:
 
     def __init__(self, file: SpoolFile, plan: CallPlan) -> None:
         self.file = file
-        context = recording_context(plan.tenant_id, plan.session_id)
-        self._sealer = ChunkSealer(recording_key(plan.data_key), context, os.urandom(SALT_BYTES), AESGCM)
+        self._sealer = ChunkSealer(
+            recording_key(plan.data_key),
+            spooled_recording_context(plan.tenant_id, plan.session_id),
+            os.urandom(SALT_BYTES),
+            AESGCM,
+            chunk_bytes=SPOOLED_CHUNK_BYTES,
+        )
         self._begun = False
         self._missed = 0
 

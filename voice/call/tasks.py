@@ -1,6 +1,7 @@
 """Tasks that somebody owns: named, kept, cancelled together, and never failing unseen."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine
 
 import structlog
@@ -17,9 +18,10 @@ class Tasks:
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Run `work` until it ends or `close` is called."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        context = contextvars.copy_context()  # the task's own, so that its failure is logged under what it has bound
+        task = asyncio.get_running_loop().create_task(work, name=name, context=context)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._ended, context=context)
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:

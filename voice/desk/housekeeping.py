@@ -66,7 +66,7 @@ class Housekeeping:
             call, age = UUID(session_id), timedelta(seconds=now - since)
             if call in erased or age > (_DAMAGED if call in known else _EXPIRED):
                 await asyncio.to_thread(self._spool.drop_set_aside, session_id)
-                log.warning("damaged_files_dropped", session_id=session_id, erased=call in erased)
+                log.warning("damaged_files_dropped", call=session_id, erased=call in erased)
                 dropped += 1
         return dropped
 

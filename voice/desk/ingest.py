@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from store import sessions
 from store.blobs import Blobs, BlobsAwayError
@@ -28,6 +29,7 @@ from voice.desk.reports import JournalDigest, digest
 from voice.desk.spool import LeftBehind, Spool
 from voice.desk.transfers import TransferReports
 from voice.waist.journal import AnyRecord, Header, JournalDamagedError, open_records, read_header
+from voice.waist.naming import name_call
 
 log = structlog.get_logger()
 
@@ -154,6 +156,8 @@ class Ingestion:
                 yield session_id
 
     async def _try(self, session_id: str) -> None:
+        """In a task of its own: all that is logged meanwhile is about this call."""
+        bind_contextvars(call=session_id)
         try:
             left = self._spool.claim(session_id)
             if left is None:
@@ -174,11 +178,12 @@ class Ingestion:
             content = await asyncio.to_thread(left.journal)
             header = _own_header(content, left.session_id)
             tenant_id, session_id = UUID(header.tenant_id), UUID(header.session_id)
+            name_call(header.session_id, header.tenant_id)
             async with self._database.tenant(tenant_id) as store:
                 data_key = await store.keys.unwrap_data_key(store, session_id, header.wrapped_data_key)
                 erased = session_id not in await store.keys.data_keys(store, (session_id,))
         except (JournalDamagedError, KeyShreddedError) as error:
-            self._alarm("journal_set_aside", left.session_id, error)
+            self._alarm("journal_set_aside", error)
             await asyncio.to_thread(left.set_aside)
             return
         if erased:
@@ -186,7 +191,7 @@ class Ingestion:
             return
         records, damage = await asyncio.to_thread(_readable, content, data_key)
         if damage is not None:
-            self._alarm("journal_damaged", left.session_id, damage)
+            self._alarm("journal_damaged", damage)
             await asyncio.to_thread(left.keep_copy)
         call = digest(header, records)
         if call.arrived is None:
@@ -207,12 +212,12 @@ class Ingestion:
             self._lost.pop(session_id, None)
         await asyncio.to_thread(left.discard)
         self.ingested += 1
-        log.info("call_ingested", session_id=left.session_id, tenant_id=header.tenant_id)
+        log.info("call_ingested")
 
     async def _discard_erased(self, left: LeftBehind, tenant_id: UUID, session_id: UUID) -> None:
         """Somebody had the call erased meanwhile. Its files go first: with what they hold they could be opened."""
         await asyncio.to_thread(left.discard)
-        log.info("erased_call_discarded", session_id=left.session_id)
+        log.info("erased_call_discarded")
         await asyncio.to_thread(self._blobs.delete, blob_name(tenant_id, session_id))
 
     async def _stored_recording(self, left: LeftBehind, call: JournalDigest, data_key: bytes) -> NewRecording | None:
@@ -256,16 +261,12 @@ class Ingestion:
         if found is None:
             return None
         if found.damaged or call.recorded_from is None:
-            self._alarm("recording_damaged", left.session_id, None)
+            self._alarm("recording_damaged", None)
             left.keep_copy()
         if call.recorded_from is None or not found.samples:
             return None
         name = blob_name(UUID(header.tenant_id), UUID(header.session_id))
-        size = (
-            self._blobs.put_file(name, Path(f"/proc/self/fd/{descriptor}"))
-            if not found.recovered
-            else (_put_bytes(self._blobs, name, found))
-        )
+        size = _put_bytes(self._blobs, name, found)
         return NewRecording(blob=name, sealed_bytes=size, samples=found.samples, starts_at_sample=call.recorded_from)
 
     async def _close_lost(self) -> None:
@@ -277,7 +278,8 @@ class Ingestion:
             except StoreAwayError:
                 raise
             except Exception as error:  # noqa: BLE001 - its row stays open, and is not counted after two hours
-                log.warning("lost_call_not_closed", session_id=str(call.session_id), error=type(error).__name__)
+                named = {"call": str(call.session_id), "tenant": str(call.tenant_id)}
+                log.warning("lost_call_not_closed", **named, error=type(error).__name__)
             self._lost.pop(call.session_id, None)
 
     async def _close(self, call: LostCall) -> None:
@@ -292,11 +294,11 @@ class Ingestion:
         before = self._troubles.get(session_id)
         delay = min(before.delay * 2, _TROUBLE_MOST_SECONDS) if before else _TROUBLE_FIRST_SECONDS
         self._troubles[session_id] = _Trouble(delay, now + delay)
-        log.warning("ingestion_failed", session_id=session_id, error=type(error).__name__, again_in_s=delay)
+        log.warning("ingestion_failed", error=type(error).__name__, again_in_s=delay)
 
-    def _alarm(self, event: str, session_id: str, error: Exception | None) -> None:
+    def _alarm(self, event: str, error: Exception | None) -> None:
         self.damaged += 1
-        log.critical(event, session_id=session_id, error=type(error).__name__ if error else None)
+        log.critical(event, error=type(error).__name__ if error else None)
 
 
 def _own_header(content: bytes, session_id: str) -> Header:

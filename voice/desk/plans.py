@@ -29,6 +29,7 @@ from voice.desk.settings import ModelEndpoint
 from voice.desk.toolbox import Toolbox
 from voice.waist.journal import Header
 from voice.waist.messages import PlanDenied, PlanGranted, PlanRequested
+from voice.waist.naming import name_tenant
 from voice.waist.plan import CallPlan
 
 log = structlog.get_logger()
@@ -198,6 +199,7 @@ class Planner:
         self, tenant_id: UUID, called: str, request: PlanRequested, over: Over, *, take_back: bool = False
     ) -> PlanGranted | PlanDenied | None:
         """None when the number is not this tenant's."""
+        name_tenant(tenant_id)  # each of our callers is a task that is about this tenant alone
         while True:
             try:
                 return await self._plan_now(tenant_id, called, request, over, take_back=take_back)
@@ -216,7 +218,7 @@ class Planner:
             if where.published_version is None:
                 return PlanDenied(sip_status=404, reason="no scenario is published for this number")
             if where.live_calls >= where.max_calls:
-                log.info("tenant_at_limit", tenant_id=str(tenant_id), max_calls=where.max_calls)
+                log.info("tenant_at_limit", max_calls=where.max_calls)
                 return PlanDenied(sip_status=486, reason="the tenant is at its limit of calls")
             content = await self._content(store, where.scenario_id, where.published_version)
             draft = Draft(where, content, called, request.caller, self._today())

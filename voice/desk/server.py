@@ -65,6 +65,7 @@ from voice.waist.messages import (
     WatchRequested,
     WorkerIntroduced,
 )
+from voice.waist.naming import name_call, name_line
 from voice.waist.plan import CallPlan
 
 log = structlog.get_logger()
@@ -198,6 +199,7 @@ class Desk:
                 raise MessageRefusedError(f"a worker may not say {type(message).__name__}")
 
     async def _plan(self, link: Link, process: int, request: PlanRequested) -> PlanGranted | PlanDenied:
+        name_line(request.sip_call_id)
         try:
             async with asyncio.timeout(PLAN_SECONDS):
                 answer = await self._planner.plan(request, over=self._ingestion.over)
@@ -205,6 +207,7 @@ class Desk:
             log.warning("plan_failed", error=type(error).__name__)
             return PlanDenied(sip_status=503, reason="the desk cannot decide now")
         if isinstance(answer, PlanGranted):
+            name_call(answer.plan.session_id, answer.plan.tenant_id)
             for plan in (answer.plan, answer.spare):
                 if plan is not None:
                     terms = CallTerms(plan.model.name, frozenset(tool.name for tool in plan.tools))
@@ -251,13 +254,14 @@ class Desk:
             self._ingestion.spare_used(UUID(session.tenant_id), UUID(session.session_id))
 
     async def _session(self, link: Link, process: int, session_id: str) -> LiveSession | None:
-        """The worker's call of this id, if it has it."""
+        """The worker's call of this id, if it has it. What follows in this request's task is about that call."""
         session = self.live.find(session_id)
         if session is None:
             session = await self._take_over(link, process, session_id)
         if session is None or session.process != process:
-            log.warning("worker_spoke_for_another", worker=link.name)
+            log.warning("worker_spoke_for_another", worker=link.name, call=session_id)
             return None
+        name_call(session_id, session.tenant_id)
         return session
 
     def _session_now(self, link: Link, process: int, session_id: str) -> LiveSession | None:
@@ -278,6 +282,7 @@ class Desk:
         header = self._spool.header_of_running(session_id, process)
         if header is None:
             return None
+        name_call(session_id, header.tenant_id)  # each of our callers is a task that is about this call alone
         try:
             terms = await self._planner.resume(header)
         except Exception as error:  # noqa: BLE001 - the call goes on without us; it asks again
@@ -287,7 +292,7 @@ class Desk:
             return None
         if session := self.live.find(session_id):
             return session
-        log.info("call_taken_over", session_id=session_id)
+        log.info("call_taken_over")
         return self._add(link, process, header, terms)
 
     def _close(self, process: int, session_id: str) -> None:
@@ -357,6 +362,7 @@ class Desk:
         session = self.live.find(order.session_id)
         if session is None or session.spare:
             return Done(ok=False, why="no such call is up")
+        name_call(session.session_id, session.tenant_id)
         seconds = TRANSFER_SECONDS if isinstance(order, TransferOrdered) else ORDER_SECONDS
         if session.link is None:
             return Done(ok=False, why="the worker is not connected")

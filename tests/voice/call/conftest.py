@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from policies.chunks import ChunkReader, recording_context
+from policies.chunks import SPOOLED_CHUNK_BYTES, recover, spooled_recording_context
 from tests.fakes.desk import LocalDesk
 from tests.fakes.line import LocalLine
 from tests.fakes.plans import make_plan, tone
@@ -94,14 +94,9 @@ class World:
         recording = self.spool / f"{plan.session_id}.recording"
         if recording.exists():
             sealed = recording.read_bytes()
-            reader = ChunkReader(
-                recording_key(plan.data_key),
-                recording_context(plan.tenant_id, plan.session_id),
-                lambda start, count: sealed[start : start + count],
-                len(sealed),
-                AESGCM,
-            )
-            stereo = reader.read(0, reader.length)
+            context = spooled_recording_context(plan.tenant_id, plan.session_id)
+            key = recording_key(plan.data_key)
+            stereo = b"".join(recover(key, context, sealed, AESGCM, chunk_bytes=SPOOLED_CHUNK_BYTES))
             left.caller, left.agent = stereo[0::2], stereo[1::2]
         return left
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
-from policies.chunks import SALT_BYTES, ChunkSealer, recording_context
+from policies.chunks import SALT_BYTES, SPOOLED_CHUNK_BYTES, ChunkSealer, spooled_recording_context
 from store import answering, recordings, sessions
 from store.blobs import Blobs
 from store.engine import Database
@@ -91,8 +91,9 @@ def sealed_journal(shop: Shop, opened: OpenedSession, records: tuple[AnyRecord, 
 
 
 def sealed_recording(shop: Shop, opened: OpenedSession, sound: bytes = SOUND) -> bytes:
-    context = recording_context(str(shop.tenant_id), str(opened.id))
-    sealer = ChunkSealer(recordings.recording_key(opened.data_key.key), context, os.urandom(SALT_BYTES), AESGCM)
+    context = spooled_recording_context(str(shop.tenant_id), str(opened.id))
+    key = recordings.recording_key(opened.data_key.key)
+    sealer = ChunkSealer(key, context, os.urandom(SALT_BYTES), AESGCM, chunk_bytes=SPOOLED_CHUNK_BYTES)
     return sealer.header + sealer.update(sound) + sealer.finish()
 
 

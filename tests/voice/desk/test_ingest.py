@@ -150,7 +150,7 @@ async def test_killed_worker_keeps_what_it_had_written(
         left = await leave_call(database, bakery, spool)
         os.truncate(left.journal, length)
         chunks = number % 4
-        os.truncate(left.recording, 56 + 16_400 * chunks + 100 * (number % 3))
+        os.truncate(left.recording, 56 + 4_112 * chunks + 100 * (number % 3))
         await ingestion.scan()
         call = await stored(database, blobs, bakery, left.session_id)
         said = [record.text for record in CALL[:records] if isinstance(record, TurnSpoken)]
@@ -159,7 +159,7 @@ async def test_killed_worker_keeps_what_it_had_written(
         recorded = chunks > 0 and any(isinstance(record, RecordingStarted) for record in CALL[:records])
         assert call["state"][:3] == ("ended", "system", "worker_lost")
         assert [turn.text for turn in call["turns"]] == said
-        assert call["sound"] == (SOUND[: 16_384 * chunks] if recorded else None)
+        assert call["sound"] == (SOUND[: 4_096 * chunks] if recorded else None)
         assert not names(spool) - {"damaged"}
 
 
@@ -316,7 +316,7 @@ async def test_killed_at_any_step_ends_the_same(
     async def take_in(last: int, *, cut: bool) -> tuple[int | None, dict[str, object]]:
         left = await leave_call(database, bakery, spool)
         if cut:
-            os.truncate(left.recording, 56 + 16_400 * 3 + 77)
+            os.truncate(left.recording, 56 + 4_112 * 3 + 77)
         code = await asyncio.to_thread(dying.run, store_settings, folder, last, steps_file)
         await Ingestion(database, blobs, Spool(spool), TransferReports()).scan()
         assert not names(spool)

@@ -10,10 +10,12 @@ from policies.chunks import (
     CHUNK_BYTES,
     HEADER_BYTES,
     SALT_BYTES,
+    SPOOLED_CHUNK_BYTES,
     TAG_BYTES,
     ChunkReader,
     ChunkSealer,
     recording_context,
+    spooled_recording_context,
 )
 from store.recordings import recording_key
 from voice.call import recording_sink
@@ -23,14 +25,22 @@ KEY = bytes(range(32))
 TENANT, SESSION = "tenant", "session"
 SECONDS = 5
 PLAIN = os.urandom(16_000 * SECONDS)
+MADE = {
+    "by a worker": (spooled_recording_context, SPOOLED_CHUNK_BYTES),
+    "by a worker of the first versions": (recording_context, CHUNK_BYTES),
+}
+"""How a recording may have been made: what binds it to its call, and the size of its chunks."""
 
 
-def sealed(plain: bytes = PLAIN) -> bytes:
-    sealer = ChunkSealer(recording_key(KEY), recording_context(TENANT, SESSION), os.urandom(SALT_BYTES), AESGCM)
-    return sealer.header + sealer.update(plain) + sealer.finish()
+def sealed(how: str, session: str = SESSION) -> bytes:
+    context, chunk_bytes = MADE[how]
+    key, salt = recording_key(KEY), os.urandom(SALT_BYTES)
+    sealer = ChunkSealer(key, context(TENANT, session), salt, AESGCM, chunk_bytes=chunk_bytes)
+    return sealer.header + sealer.update(PLAIN) + sealer.finish()
 
 
-SEALED = sealed()
+SEALED = {how: sealed(how) for how in MADE}
+made = pytest.mark.parametrize("how", MADE)
 
 
 def read(path: Path, content: bytes) -> SealedRecording | None:
@@ -43,7 +53,8 @@ def read(path: Path, content: bytes) -> SealedRecording | None:
 
 
 def plaintext(recording: SealedRecording) -> bytes:
-    content = recording.sealed
+    """As everyone reads it who plays it: proven to its end."""
+    content = bytes(recording.sealed)
     reader = ChunkReader(
         recording_key(KEY), recording_context(TENANT, SESSION), lambda at, n: content[at : at + n], len(content), AESGCM
     )
@@ -55,42 +66,49 @@ def test_both_sides_derive_the_same_key() -> None:
     assert recording_sink.recording_key(KEY) == recording_key(KEY)
 
 
-def test_finished_recording_stays_as_it_is(tmp_path: Path) -> None:
-    """Not one byte of a whole recording changes on its way to the blobs."""
-    recording = read(tmp_path / "r", SEALED)
-    assert recording == SealedRecording(SEALED, 8000 * SECONDS, recovered=False, damaged=False)
+@made
+def test_finished_recording_is_kept_whole(tmp_path: Path, how: str) -> None:
+    """Not one sample of a whole recording changes on its way to the blobs."""
+    recording = read(tmp_path / "r", SEALED[how])
+    assert recording is not None
+    assert (recording.samples, recording.damaged) == (8000 * SECONDS, False)
+    assert plaintext(recording) == PLAIN
 
 
-@given(cut=st.integers(0, len(SEALED) - 1))
-def test_cut_recording_keeps_its_whole_chunks(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+@made
+@given(share=st.floats(0, 0.9999))
+def test_cut_recording_keeps_its_whole_chunks(tmp_path_factory: pytest.TempPathFactory, how: str, share: float) -> None:
     """Wherever a killed worker stopped, every chunk it had written whole is saved, and saving twice changes nothing."""
     path = tmp_path_factory.getbasetemp() / "cut"
-    recording = read(path, SEALED[:cut])
-    whole = max(0, cut - HEADER_BYTES) // (CHUNK_BYTES + TAG_BYTES) * CHUNK_BYTES
+    chunk_bytes = MADE[how][1]
+    cut = int(len(SEALED[how]) * share)
+    recording = read(path, SEALED[how][:cut])
+    whole = max(0, cut - HEADER_BYTES) // (chunk_bytes + TAG_BYTES) * chunk_bytes
     if whole == 0:
         assert recording is None
     else:
         assert recording is not None
-        assert recording.recovered
         assert not recording.damaged
         assert plaintext(recording) == PLAIN[:whole]
-        assert read(path, SEALED[:cut]) == recording
+        assert read(path, SEALED[how][:cut]) == recording
 
 
-def test_damage_in_the_middle_is_told_apart(tmp_path: Path) -> None:
+@made
+def test_damage_in_the_middle_is_told_apart(tmp_path: Path, how: str) -> None:
     """What stands before the damage is saved, and the recording is named damaged so that the original is kept."""
-    content = bytearray(SEALED)
-    content[HEADER_BYTES + 2 * (CHUNK_BYTES + TAG_BYTES) + 100] ^= 1
+    chunk_bytes = MADE[how][1]
+    content = bytearray(SEALED[how])
+    content[HEADER_BYTES + 2 * (chunk_bytes + TAG_BYTES) + 100] ^= 1
     recording = read(tmp_path / "r", bytes(content))
     assert recording is not None
     assert recording.damaged
-    assert plaintext(recording) == PLAIN[: 2 * CHUNK_BYTES]
+    assert plaintext(recording) == PLAIN[: 2 * chunk_bytes]
 
 
-def test_another_calls_recording_is_damaged(tmp_path: Path) -> None:
+@made
+def test_another_calls_recording_is_damaged(tmp_path: Path, how: str) -> None:
     """A file that was sealed for another call gives no sound and is kept for a look."""
-    sealer = ChunkSealer(recording_key(KEY), recording_context(TENANT, "other"), os.urandom(SALT_BYTES), AESGCM)
-    recording = read(tmp_path / "r", sealer.header + sealer.update(PLAIN) + sealer.finish())
+    recording = read(tmp_path / "r", sealed(how, "other"))
     assert recording is not None
     assert recording.damaged
     assert recording.samples == 0
