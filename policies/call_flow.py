@@ -77,6 +77,7 @@ class Command(StrEnum):
     LET_AGENT_FINISH = "let_agent_finish"
     """Let the agent's own goodbye play out; say ours if it has none."""
     SAY_GOODBYE = "say_goodbye"
+    SAY_DRAIN_GOODBYE = "say_drain_goodbye"
     SAY_TIME_IS_UP = "say_time_is_up"
     SAY_MESSAGE_TAKEN = "say_message_taken"
     SAY_TRANSFER_FAILED_AND_GOODBYE = "say_transfer_failed_and_goodbye"
@@ -203,6 +204,11 @@ class ShutdownCame:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultCame:
+    """Something of ours is broken, and this call cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackTakesMessage:
     """The caller knows that there is no agent and may leave a message."""
 
@@ -251,6 +257,7 @@ Event = (
     | CallerStayedSilent
     | TimeRanOut
     | ShutdownCame
+    | FaultCame
     | FallbackTakesMessage
     | FallbackTransfers
     | FallbackEnds
@@ -262,7 +269,6 @@ Event = (
 )
 
 Step = tuple[State, tuple[Command, ...]]
-
 S, C = State, Command  # the table reads better with short names
 
 _ROWS: dict[tuple[State, type[Event]], Step] = {
@@ -272,10 +278,7 @@ _ROWS: dict[tuple[State, type[Event]], Step] = {
     (S.DISCLOSING, DisclosurePlayed): (S.ASKING, (C.RECORD_IF_DUE, C.DECIDE_CONSENT)),
     (S.ASKING, ConsentNotAsked): (S.CONVERSING, (C.RECORD_IF_DUE, C.OPEN_GATE, C.START_CONVERSATION)),
     (S.ASKING, ConsentGiven): (S.CONVERSING, (C.RECORD_IF_DUE, C.OPEN_GATE, C.START_CONVERSATION)),
-    (S.ASKING, ConsentRefusedCallGoesOn): (
-        S.CONVERSING,
-        (C.DISCARD_RECORDING, C.OPEN_GATE, C.START_CONVERSATION),
-    ),
+    (S.ASKING, ConsentRefusedCallGoesOn): (S.CONVERSING, (C.DISCARD_RECORDING, C.OPEN_GATE, C.START_CONVERSATION)),
     (S.ASKING, ConsentRefusedCallTransfers): (S.LEAVING, (C.DISCARD_RECORDING, C.REFER)),
     (S.ASKING, ConsentRefusedCallEnds): (S.CLOSING, (C.DISCARD_RECORDING, C.SAY_GOODBYE)),
     (S.CONVERSING, ModelGivenUp): (S.FALLING_BACK, (C.SHUT_GATE, C.TELL_MODEL_LOST)),
@@ -299,7 +302,6 @@ _ROWS: dict[tuple[State, type[Event]], Step] = {
 
 OVER = frozenset({S.REFUSED, S.ENDED})
 """Nothing leads out of these."""
-
 _ANSWERED = frozenset(S) - OVER - {S.PLANNING}
 _SPEAKING = _ANSWERED - {S.ANSWERING, S.CLOSING}
 
@@ -312,12 +314,14 @@ def _full_table() -> dict[tuple[State, type[Event]], Step]:
         table[S.PLANNING, event] = (S.ENDED, ())
         for state in _ANSWERED:
             table[state, event] = (S.ENDED, (C.HANG_UP,))
-    table[S.PLANNING, ShutdownCame] = (S.REFUSED, (C.REFUSE,))
-    table[S.ANSWERING, ShutdownCame] = (S.ENDED, (C.HANG_UP,))
+    for event in (ShutdownCame, FaultCame):
+        table[S.PLANNING, event] = (S.REFUSED, (C.REFUSE,))
+        table[S.ANSWERING, event] = (S.ENDED, (C.HANG_UP,))
     for state in _SPEAKING:
         shut = () if state in {S.DISCLOSING, S.ASKING} else (C.SHUT_GATE,)
         table[state, TimeRanOut] = (S.CLOSING, (*shut, C.SAY_TIME_IS_UP))
-        table[state, ShutdownCame] = (S.CLOSING, (*shut, C.SAY_GOODBYE))
+        table[state, ShutdownCame] = (S.CLOSING, (*shut, C.SAY_DRAIN_GOODBYE))
+        table[state, FaultCame] = (S.CLOSING, (*shut, C.SAY_GOODBYE))
     return table
 
 
@@ -339,8 +343,7 @@ ON_SCHEDULE: frozenset[type[Event]] = frozenset(
         FallbackEnds,
     }
 )
-"""Events the driver produces in sequence: at the wrong time they are a mistake, unless the call is already over or
-closing, which may happen under the driver's hands."""
+"""Events the driver produces in sequence: at the wrong time a mistake, unless the call closes or is over by then."""
 
 
 class IllegalEventError(Exception):
@@ -373,6 +376,7 @@ _ENDINGS: dict[type[Event], tuple[str, Ender]] = {
     CallerStayedSilent: ("caller_silent", "system"),
     TimeRanOut: ("time_ran_out", "system"),
     ShutdownCame: ("shutdown", "system"),
+    FaultCame: ("fault", "system"),
     TransferSucceeded: ("transferred", "agent"),
     TransferFailed: ("transfer_failed", "system"),
     FallbackEnds: ("model_lost", "system"),
@@ -388,11 +392,7 @@ def ending(event: Event) -> tuple[str, Ender] | None:
 
 
 def mermaid() -> str:
-    """The table as a mermaid state diagram, for README.
-
-    Rows that lead to the end from every state alike (the line going down, an operator, the clock, a shutdown) are left
-    out: they would hide the rest.
-    """
+    """The table as a mermaid state diagram, for README, without what ends every state alike and would hide the rest."""
     lines = ["stateDiagram-v2", f"    [*] --> {State.PLANNING}"]
     lines += [f"    {state} --> {to}: {event.__name__}" for (state, event), (to, _) in _ROWS.items()]
     lines += [f"    {state} --> [*]" for state in State if state in OVER]

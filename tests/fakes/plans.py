@@ -42,12 +42,14 @@ CLIPS = Clips(
     disclosure=clip("You are speaking with an AI. This call is recorded.", 400, 0.6),
     are_you_there=clip("Are you still there?", 440),
     goodbye=clip("Goodbye.", 480),
-    model_lost=clip("I am sorry, the assistant cannot be reached.", 520),
+    model_lost=clip("I am sorry, the assistant cannot be reached. You can leave a message.", 520),
+    model_lost_end=clip("I am sorry, the assistant cannot be reached. Please call again.", 760),
     leave_message=clip("Please leave a message.", 560),
     message_taken=clip("Thank you, your message was taken.", 600),
     transferring=clip("One moment, I am transferring you.", 640),
     transfer_failed=clip("I am sorry, nobody answers there.", 680),
     time_is_up=clip("I am sorry, our time is up.", 720),
+    drain_goodbye=clip("I am sorry, we have to end this call for maintenance.", 800),
 )
 
 ASKED = ConsentTerms(

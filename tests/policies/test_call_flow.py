@@ -30,6 +30,7 @@ EXAMPLES: dict[str, Event] = {
         flow.CallerStayedSilent(),
         flow.TimeRanOut(),
         flow.ShutdownCame(),
+        flow.FaultCame(),
         flow.FallbackTakesMessage(),
         flow.FallbackTransfers("desk"),
         flow.FallbackEnds(),
@@ -207,7 +208,8 @@ def wanted(script: str) -> str:
             id="a model lost too early waits for the conversation",
         ),
         pytest.param(TALKING + ">> TimeRanOut\n<< shut_gate say_time_is_up\n== closing", id="time is up"),
-        pytest.param(CONNECTED + ">> ShutdownCame\n<< say_goodbye\n== closing", id="shutdown while asking"),
+        pytest.param(CONNECTED + ">> ShutdownCame\n<< say_drain_goodbye\n== closing", id="shutdown while asking"),
+        pytest.param(TALKING + ">> FaultCame\n<< shut_gate say_goodbye\n== closing", id="something of ours breaks"),
         pytest.param(TALKING + ">> OperatorHungUp\n<< hang_up\n== ended", id="an operator ends it"),
         pytest.param(
             TALKING + ">> HangUpAsked\n<< shut_gate let_agent_finish\n>> TimeRanOut\n>> HangUpAsked\n>> ConsentGiven\n"

@@ -23,11 +23,12 @@ from voice.waist.messages import (
     ResumeOrdered,
     TransferOrdered,
 )
+from voice.waist.naming import name_call
 
 log = structlog.get_logger()
 
-GOODBYE_SECONDS = 10.0
-"""What calls that did not end in time have for their last words."""
+GOODBYE_SECONDS = 12.0
+"""What calls that did not end in time have for their last words; the longest of ours takes nine."""
 _SUCCESS = range(200, 300)
 
 
@@ -64,7 +65,7 @@ class CallOffice:
             return
         call = Call(line, self._means, self._know)
         self._calls.add(call)
-        self._tasks.start(self._live(call), f"call {line.sip_call_id}")
+        self._tasks.start(self._live(call), "call")
 
     async def obey(self, order: AnyMessage) -> Done:
         """Carry out an order of the desk's, once it can be said whether it was."""
@@ -103,14 +104,20 @@ class CallOffice:
                 del self.live[session_id]
             take_apart(call)
 
-    async def _order(self, session_id: str, event: flow.Event, otherwise: str) -> Done:
+    def _find(self, session_id: str) -> Call | None:
         call = self.live.get(session_id)
+        if call is not None and call.plan is not None:
+            name_call(session_id, call.plan.tenant_id)
+        return call
+
+    async def _order(self, session_id: str, event: flow.Event, otherwise: str) -> Done:
+        call = self._find(session_id)
         if call is None:
             return Done(ok=False, why="no such call")
         return Done(ok=True) if await call.ask(event) else Done(ok=False, why=otherwise)
 
     async def _transfer(self, session_id: str, target_id: str) -> Done:
-        call = self.live.get(session_id)
+        call = self._find(session_id)
         if call is None or call.plan is None:
             return Done(ok=False, why="no such call")
         if target_id not in {target.id for target in call.plan.transfer_targets}:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TRANSFER_SECONDS = 30.0
 FINISH_SECONDS = 15.0
-"""The agent's last words may take so long; then the call goes on without their end."""
+"""A model that owes the rest of its last words is waited for so long behind what it has sent; then they are cut."""
 TEARDOWN_SECONDS = 3.0
 PIPELINE = "pipeline"
 """Name of the task that runs it."""
@@ -65,8 +65,6 @@ class Performer:
         self._happened = happened
         self._pipeline: CallPipeline | None = None
         self._running: asyncio.Task[None] | None = None
-        self.unrecorded = False
-        """The caller has said no: neither sound nor words nor keys of this call are kept."""
         self.message: fallback.Message | None = None
         """The message being spoken, while one is."""
         self._model_lost = False
@@ -140,7 +138,6 @@ class Performer:
             self._log.note(records.RecordingStarted(at_ms=self._log.at_ms, at_sample=self._playout.samples))
 
     async def _discard_recording(self, _: Event) -> None:
-        self.unrecorded = True
         self._parts.reports.keeps_words = False
         self._parts.sink.discard()
 
@@ -244,8 +241,10 @@ class Performer:
         self._tasks.start(self._fall_back(), "fallback")
 
     async def _fall_back(self) -> None:
-        await self._parts.clips.play(self._plan.clips.model_lost)
-        self._happened(fallback.choose(self._plan, recording=self._parts.sink.on))
+        chosen = fallback.choose(self._plan, recording=self._parts.sink.on)  # first: what is said has to come true
+        ends = isinstance(chosen, flow.FallbackEnds)
+        await self._parts.clips.play(self._plan.clips.model_lost_end if ends else self._plan.clips.model_lost)
+        self._happened(chosen)
 
     async def _take_message(self, _: Event) -> None:
         self._tasks.start(self._record_message(), "message")
@@ -284,6 +283,9 @@ class Performer:
     async def _say_goodbye(self, _: Event) -> None:
         self._say_last(self._plan.clips.goodbye)
 
+    async def _say_drain_goodbye(self, _: Event) -> None:
+        self._say_last(self._plan.clips.drain_goodbye)
+
     async def _say_time_is_up(self, _: Event) -> None:
         self._say_last(self._plan.clips.time_is_up)
 
@@ -308,12 +310,21 @@ class Performer:
         self._happened(flow.LastWordsSpoken())
 
     async def _agent_finished(self) -> bool:
-        """Wait until the agent has said what it is saying; False if it was saying nothing. It is silent afterwards."""
+        """Wait until the agent has said what it is saying; False if it was saying nothing. It is silent afterwards.
+
+        A model sends its words faster than they are heard: what has come is played to its end, however long it is.
+        """
         model = self._parts.model
-        said = bool(self._playout.queued_ms)
+        said, queued_ms = False, 0
         until = time.monotonic() + FINISH_SECONDS
-        while (model.speaking or self._playout.queued_ms) and time.monotonic() < until:
-            said = said or bool(self._playout.queued_ms)
+        while model.speaking or self._playout.queued_ms:
+            if self._playout.queued_ms > queued_ms:  # more has come
+                said = True
+                until = time.monotonic() + self._playout.queued_ms / 1000 + FINISH_SECONDS
+            elif time.monotonic() > until:
+                model.interrupt()
+                break
+            queued_ms = self._playout.queued_ms
             await asyncio.sleep(_LOOK_SECONDS)
         return said
 

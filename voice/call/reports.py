@@ -39,7 +39,7 @@ class Reports:
         self._happened = happened
         self._caller_active = caller_active
         self.keeps_words = plan.recording.transcript
-        """Turns may be written down."""
+        """Words, keys and what tools are given may be written down: no more once the caller has said no."""
         self.connecting_since = 0.0
         """When the call began to connect to its model, by `time.monotonic()`."""
         self.traffic = Traffic()

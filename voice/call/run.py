@@ -24,6 +24,7 @@ from voice.call.performer import PIPELINE, Performer
 from voice.call.tasks import Tasks
 from voice.waist import journal as records
 from voice.waist.messages import CallClosed, CallStateChanged, PlanDenied, PlanGranted, PlanRequested
+from voice.waist.naming import name_call, name_line
 from voice.waist.plan import CallPlan
 
 log = structlog.get_logger()
@@ -64,6 +65,15 @@ class Call:
         """What the call was answered with; None until then."""
         return self._parts.plan if self._parts else None
 
+    @property
+    def keeps_words(self) -> bool:
+        """Whether what is said, pressed and looked up may be written down.
+
+        Not after a no, not while the call is paused, and never where the plan wants no transcript: the journal then
+        tells what happened, and not with which words. The one exception is a message: the caller leaves it to be kept.
+        """
+        return self._parts is not None and self._parts.reports.keeps_words and self.state is not State.PAUSED
+
     def happened(self, event: Event) -> None:
         """Something of the lifecycle happened."""
         self._events.put_nowait((event, None))
@@ -88,7 +98,7 @@ class Call:
         """Send keys down the line."""
         self._line.press(digits)
         for digit in digits:
-            self._log.note(records.KeyPressed(at_ms=self._log.at_ms, digit=digit, by="agent"))
+            self._note_key(digit, "agent")
 
     async def transfer(self, target_id: str, by: Literal["agent", "operator"]) -> int:
         """Send the caller elsewhere; the final SIP status, 491 when the call is in no state for it."""
@@ -105,6 +115,7 @@ class Call:
 
     async def run(self) -> None:
         """Live. Returns once the line is down and everything is on disk or handed to the writer."""
+        name_line(self._line.sip_call_id)
         self._line.on_event = self._line_told
         self._tasks.start(self._fetch_plan(), "plan")
         try:
@@ -138,6 +149,7 @@ class Call:
         if self.state is not State.PLANNING:  # the caller has gone meanwhile
             self._means.desk.notify(CallClosed(session_id=plan.session_id))
             return
+        name_call(plan.session_id, plan.tenant_id)
         self._parts = assemble(
             plan, line, self._means, self._log, latency=self._latency, hand=self, happened=self.happened
         )
@@ -203,7 +215,7 @@ class Call:
         if self._parts is not None:
             if state is State.ANSWERING:  # here, because all that follows is started from this task
                 plan = self._parts.plan
-                structlog.contextvars.bind_contextvars(call=plan.session_id, tenant=plan.tenant_id)
+                name_call(plan.session_id, plan.tenant_id)
             self._log.note(records.StateEntered(at_ms=self._log.at_ms, state=state, because=type(event).__name__))
             self._means.desk.notify(CallStateChanged(session_id=self._parts.plan.session_id, state=state))
 
@@ -267,7 +279,7 @@ class Call:
         if self._performer is not None and name in {PIPELINE, Command.CONNECT_MODEL}:
             self._performer.lost_model()
         else:
-            self.happened(flow.ShutdownCame())
+            self.happened(flow.FaultCame())
 
     # --- the line ----------------------------------------------------------------------------------------------------
 
@@ -302,9 +314,7 @@ class Call:
         parts, performer = self._parts, self._performer
         if parts is None or performer is None:
             return
-        masked = self.state is State.PAUSED or performer.unrecorded
-        shown = MASKED if masked else digit
-        self._log.note(records.KeyPressed(at_ms=self._log.at_ms, digit=shown, by="caller"))
+        self._note_key(digit, "caller")
         parts.watch.caller_active()
         if self.state is State.ASKING:
             parts.question.key_pressed(digit)
@@ -312,6 +322,10 @@ class Call:
             self._keys.press(digit)
         elif self.state is State.TAKING_MESSAGE and digit == "#" and performer.message is not None:
             performer.message.end()
+
+    def _note_key(self, digit: str, by: Literal["caller", "agent"]) -> None:
+        shown = digit if self.keeps_words else MASKED
+        self._log.note(records.KeyPressed(at_ms=self._log.at_ms, digit=shown, by=by))
 
     def _keys_pressed(self, digits: str) -> None:
         if self._parts is not None and self.state is State.CONVERSING:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KEYS = re.compile(r"[0-9*#A-D]{1,32}")
 _LONGEST_MESSAGE = 4000
+_KEPT_IN_WRITING = "Tell the caller that this message is kept in writing, though nothing else that is said is."
 _OBJECT: JsonObject = {"type": "object", "additionalProperties": False}
 
 Result = dict[str, object]
@@ -41,6 +42,10 @@ class CallInHand(Protocol):
     @property
     def log(self) -> CallLog:
         """Where records go."""
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether what a tool is given and says may be written down."""
 
 
 class Toolbox:
@@ -112,11 +117,16 @@ class Toolbox:
         else:
             result = {"ok": False, "error": "there is no such tool"}
         outcome = "ok" if result is None or result.get("ok", True) else str(result.get("error", "failed"))
+        self._note_use(name, arguments, outcome, began)
+        silently = FunctionCallResultProperties(run_llm=False) if result is None else None
+        await params.result_callback(result or {"ok": True}, properties=silently)
+
+    def _note_use(self, name: str, arguments: JsonObject, outcome: str, began: float) -> None:
+        if not self._call.keeps_words:  # that a tool was used is no word of the caller's; with what it was, is
+            arguments, outcome = {}, outcome if outcome == "ok" else "failed"
         took_ms = int((time.monotonic() - began) * 1000)
         log = self._call.log
         log.note(ToolCalled(at_ms=log.at_ms, name=name, arguments=arguments, outcome=outcome, took_ms=took_ms))
-        silently = FunctionCallResultProperties(run_llm=False) if result is None else None
-        await params.result_callback(result or {"ok": True}, properties=silently)
 
     async def _hang_up(self, _: JsonObject) -> Result | None:
         """The model need not say anything to this result."""
@@ -124,11 +134,12 @@ class Toolbox:
         return None
 
     async def _take_message(self, arguments: JsonObject) -> Result | None:
+        """Kept even where nothing else is: the caller dictates it for that. Then they are to know what is kept."""
         text = str(arguments.get("text", "")).strip()[:_LONGEST_MESSAGE]
         if not text:
             return {"ok": False, "error": "the message is empty"}
         self._call.log.note(MessageTaken(at_ms=self._call.log.at_ms, text=text))
-        return {"ok": True}
+        return {"ok": True} if self._call.keeps_words else {"ok": True, "note": _KEPT_IN_WRITING}
 
     async def _send_dtmf(self, arguments: JsonObject) -> Result | None:
         digits = str(arguments.get("digits", "")).upper()

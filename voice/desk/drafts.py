@@ -122,11 +122,13 @@ class Draft:
             are_you_there=clip(say.of("are_you_there")),
             goodbye=clip(say.of("goodbye")),
             model_lost=clip(say.model_lost),
+            model_lost_end=clip(say.of("model_lost_end")),
             leave_message=clip(say.of("leave_message")),
             message_taken=clip(say.of("message_taken")),
             transferring=clip(say.of("transferring")),
             transfer_failed=clip(say.of("transfer_failed")),
             time_is_up=clip(say.of("time_is_up")),
+            drain_goodbye=clip(say.of("drain_goodbye")),
         )
 
     def _consent(self, clip: Callable[[Sentence], Clip]) -> ConsentTerms:

@@ -46,7 +46,7 @@ class Sentences:
 
     @property
     def model_lost(self) -> Sentence:
-        """Says that the agent is gone, and what follows."""
+        """Says that the agent is gone, and what the scenario wants to follow."""
         kinds: dict[str, Kind] = {
             "take_message": "model_lost_take_message",
             "transfer": "model_lost_transfer",
@@ -89,9 +89,11 @@ _ALWAYS: tuple[Kind, ...] = (
     "consent_retry",
     "are_you_there",
     "goodbye",
+    "model_lost_end",
     "leave_message",
     "message_taken",
     "transferring",
     "transfer_failed",
     "time_is_up",
+    "drain_goodbye",
 )

@@ -133,14 +133,14 @@ class TurnSounding(Record, frozen=True, kw_only=True):
 
 
 class KeyPressed(Record, frozen=True, kw_only=True):
-    """A DTMF digit; "*" in its place while recording is paused."""
+    """A DTMF digit; "*" in its place where words are not kept."""
 
     digit: str
     by: Literal["caller", "agent"]
 
 
 class ToolCalled(Record, frozen=True, kw_only=True):
-    """The model used a tool."""
+    """The model used a tool. Where words are not kept: with no arguments, and "ok" or "failed" as its outcome."""
 
     name: str
     arguments: dict[str, object]

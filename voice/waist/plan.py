@@ -118,12 +118,16 @@ class Clips(msgspec.Struct, frozen=True, kw_only=True):
     are_you_there: Clip
     goodbye: Clip
     model_lost: Clip
-    """Says that the agent cannot be reached and what happens now; heard before any fallback."""
+    """Says that the agent cannot be reached and what the plan's fallback does now."""
+    model_lost_end: Clip
+    """The same where that cannot be done, or nothing is to be: the call ends."""
     leave_message: Clip
     message_taken: Clip
     transferring: Clip
     transfer_failed: Clip
     time_is_up: Clip
+    drain_goodbye: Clip
+    """Says that the call has to end because this server does."""
 
 
 class CallPlan(msgspec.Struct, frozen=True, kw_only=True):

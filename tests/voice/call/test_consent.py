@@ -11,10 +11,24 @@ from aiohttp import web
 
 from tests.fakes.line import LocalLine
 from tests.fakes.plans import ASKED, tone
-from tests.voice.call.conftest import Scripted, World, plan_for, sounds_like, until
+from tests.voice.call.conftest import Left, Scripted, World, plan_for, sounds_like, until
+from tests.voice.call.test_tools_and_orders import LOOK_UP, outputs
 from voice.call.consent_ear import ConsentEar, UtteranceCutter
+from voice.rehearsal.mind import CallTool
 from voice.rehearsal.script import Script, Turn
+from voice.rehearsal.server import RehearsalServer
 from voice.waist import journal as records
+from voice.waist.plan import RecordingTerms
+
+TELLING = Turn(
+    (
+        CallTool("take_message", {"text": "Call Ann back."}),
+        CallTool("send_dtmf", {"digits": "12"}),
+        CallTool("look_up", {"order": "A7 of Ann"}),
+        CallTool("send_dtmf", {"digits": "Ann"}),
+    )
+)
+"""A model that tells its tools what the caller said."""
 
 
 class Ear:
@@ -136,22 +150,55 @@ async def test_unclear_answer_is_asked_again(world: World, scripted: Scripted, e
 
 async def test_refused_call_goes_on_unrecorded(world: World, scripted: Scripted) -> None:
     """After a no the conversation takes place, and neither sound nor words nor keys of it are kept."""
-    server = await scripted(Script([Turn.saying("Hello."), Turn.saying("Goodbye.")], pace=0))
-    plan = plan_for(server, consent=ASKED)
+    server = await scripted(Script([TELLING, Turn.saying("Goodbye.")], pace=0))
+    plan = plan_for(server, consent=ASKED, tools=(LOOK_UP,))
     line = world.ring(plan)
     await asked(line)
     line.press_key("2")
-    await until(lambda: server.events("input_audio_buffer.append"))
+    await until(lambda: len(outputs(server)) == 4)
     line.press_key("5")
     await asyncio.sleep(1.0)
     left = await world.ended(line, plan, hang_up=True)
     assert left.one(records.ConsentDecided).verdict == "refused"
+    assert_only_the_message_is_in_writing(server, left)
     assert not (world.spool / f"{plan.session_id}.recording").exists()
     assert ASKED.question is not None
     ours = plan.clips.disclosure.text, ASKED.question.text
     assert all(any(text.startswith(turn.text) for text in ours) for turn in left.all(records.TurnSpoken))
-    assert [record.digit for record in left.all(records.KeyPressed)] == ["2", "*"]
+    assert [(key.by, key.digit) for key in left.all(records.KeyPressed)] == [
+        ("caller", "2"),
+        ("agent", "*"),
+        ("agent", "*"),
+        ("caller", "*"),
+    ]
     assert left.one(records.CallEnded).recorded_samples == 0
+
+
+def assert_only_the_message_is_in_writing(server: RehearsalServer, left: Left) -> None:
+    """Which tools were used and whether they worked is kept, with what they were used is not; the model is told."""
+    used = left.all(records.ToolCalled)
+    assert sorted((tool.name, tool.outcome) for tool in used) == [
+        ("look_up", "ok"),
+        ("send_dtmf", "failed"),
+        ("send_dtmf", "ok"),
+        ("take_message", "ok"),
+    ]
+    assert not any(tool.arguments for tool in used)
+    assert left.one(records.MessageTaken).text == "Call Ann back."
+    assert "kept in writing" in outputs(server)[0]
+
+
+async def test_a_call_without_a_transcript_keeps_no_words(world: World, scripted: Scripted) -> None:
+    """Where the plan wants no transcript, words do not come back as keys or as what tools were told."""
+    server = await scripted(Script([TELLING], pace=0))
+    plan = plan_for(server, tools=(LOOK_UP,), recording=RecordingTerms(allowed=True, transcript=False))
+    line = world.ring(plan)
+    await until(lambda: len(outputs(server)) == 4)
+    line.press_key("5")
+    left = await world.ended(line, plan, hang_up=True)
+    assert not left.all(records.TurnSpoken)
+    assert {key.digit for key in left.all(records.KeyPressed)} == {"*"}
+    assert_only_the_message_is_in_writing(server, left)
 
 
 async def test_no_answer_counts_as_a_no(world: World, scripted: Scripted) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.fakes.line import LocalLine
 from tests.fakes.plans import PLAN, tone
-from tests.voice.call.conftest import SPEECH, Scripted, World, plan_for, sounds_like, until
+from tests.voice.call.conftest import SPEECH, Left, Scripted, World, plan_for, sounds_like, until
 from tests.voice.call.test_conversation import sound
 from voice.rehearsal.mind import Drop, Fail, SendError, Wait, WaitForSpeech
 from voice.rehearsal.script import Script, Turn
@@ -26,6 +26,11 @@ def items(server: RehearsalServer, connection: int) -> list[tuple[str, str]]:
         for seen in server.events("conversation.item.create", connection)
         if seen.event["item"]["type"] == "message"
     ]
+
+
+def said(left: Left) -> list[str]:
+    """What the caller heard, sentence by sentence."""
+    return [turn.text for turn in left.all(records.TurnSpoken)]
 
 
 async def heard_tone(line: LocalLine, hertz: float) -> float:
@@ -93,13 +98,22 @@ async def test_message_is_left_by_hanging_up(world: World, scripted: Scripted) -
 
 
 async def test_fallback_without_recording_ends_politely(world: World, scripted: Scripted) -> None:
-    """Where nothing may be recorded no message can be taken: the caller is told, and the call ends with a goodbye."""
+    """Where nothing may be recorded no message can be taken: none is promised, and the call ends with a goodbye."""
     server = await scripted(Script(refused_connections=99))
     plan = plan_for(server, recording=RecordingTerms(allowed=False))
     line = world.ring(plan)
     left = await world.ended(line, plan)
     assert left.one(records.CallEnded).reason == "model_lost"
+    assert said(left) == [plan.clips.disclosure.text, plan.clips.model_lost_end.text, plan.clips.goodbye.text]
     assert sounds_like(bytes(line.heard[-4800:]), 480) > 0.9
+
+
+async def test_fallback_to_nobody_ends_politely(world: World, scripted: Scripted) -> None:
+    """A plan whose transfer leads nowhere promises none."""
+    server = await scripted(Script(refused_connections=99))
+    plan = plan_for(server, fallback=FallbackTerms(action="transfer", target_id="desk"), transfer_targets=())
+    left = await world.ended(world.ring(plan), plan)
+    assert said(left) == [plan.clips.disclosure.text, plan.clips.model_lost_end.text, plan.clips.goodbye.text]
 
 
 async def test_fallback_transfers(world: World, scripted: Scripted) -> None:
@@ -109,6 +123,7 @@ async def test_fallback_transfers(world: World, scripted: Scripted) -> None:
     line = world.ring(plan)
     left = await world.ended(line, plan)
     assert line.transfers == ["sip:desk@127.0.0.1"]
+    assert said(left)[1] == plan.clips.model_lost.text
     assert left.one(records.CallEnded).reason == "transferred"
 
 

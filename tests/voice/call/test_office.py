@@ -24,6 +24,7 @@ from tests.voice.call.conftest import SPEECH, Scripted, World, plan_for, sounds_
 from tests.voice.call.test_conversation import sound
 from voice.call.consent_gate import GateOpenedFrame, GateShutFrame
 from voice.call.pipeline import OwnStages
+from voice.rehearsal.mind import CallTool
 from voice.rehearsal.script import Script, Turn
 from voice.waist import journal as records
 from voice.waist.messages import CallClosed, PlanDenied
@@ -219,7 +220,7 @@ async def test_a_call_that_is_over_is_freed(world: World, scripted: Scripted) ->
 
 
 async def test_drain_lets_calls_end_and_then_says_goodbye(world: World, scripted: Scripted) -> None:
-    """Draining refuses new calls, and those still up at the deadline hear a goodbye."""
+    """Draining refuses new calls, and those still up at the deadline hear why they end."""
     server = await scripted(Script([Turn((sound("On and on.", 20.0),))], pace=0))
     plan = plan_for(server)
     line = world.ring(plan)
@@ -233,7 +234,25 @@ async def test_drain_lets_calls_end_and_then_says_goodbye(world: World, scripted
     await draining
     left = world.left(plan)
     assert left.one(records.CallEnded).reason == "shutdown"
-    assert sounds_like(bytes(line.heard[-4800:]), 480) > 0.9
+    assert left.all(records.TurnSpoken)[-1].text == plan.clips.drain_goodbye.text
+    assert sounds_like(bytes(line.heard[-4800:]), 800) > 0.9
+
+
+async def test_a_fault_of_ours_is_no_maintenance(world: World, scripted: Scripted) -> None:
+    """What breaks under a call ends it with an ordinary goodbye, and is told from a server that stops."""
+    server = await scripted(Script([Turn((CallTool("transfer", {"target": "desk"}),))], pace=0))
+    plan = plan_for(server)
+    line = world.ring(plan)
+    line.transfer = broken_transfer  # type: ignore[method-assign]  # what no line does
+    left = await world.ended(line, plan)
+    assert left.one(records.AlarmRaised).what == "failed:transfer"
+    assert left.one(records.CallEnded).reason == "fault"
+    assert left.all(records.TurnSpoken)[-1].text == plan.clips.goodbye.text
+
+
+async def broken_transfer(_uri: str, _deadline_seconds: float) -> int:
+    """A mistake of ours."""
+    raise RuntimeError("a mistake of ours")
 
 
 async def test_plan_that_cannot_be_carried_out_ends_politely(world: World, scripted: Scripted) -> None:

@@ -242,3 +242,21 @@ async def test_time_is_up(world: World, scripted: Scripted) -> None:
     assert left.one(records.CallEnded).reason == "time_ran_out"
     assert sounds_like(bytes(line.heard[-4800:]), 720) > 0.9
     assert left.one(records.CallEnded).heard_samples < 8000 * 2.6
+
+
+async def test_last_words_are_heard_whole_however_long(world: World, scripted: Scripted) -> None:
+    """Words that came at once and take twenty seconds to say are heard to their end before BYE, and before REFER."""
+    words = sound("A very long goodbye.", 20.0)
+    tools = {"hang_up": CallTool("hang_up"), "transfer": CallTool("transfer", {"target": "desk"})}
+    plans, lines = {}, {}
+    for name, tool in tools.items():
+        plans[name] = plan = plan_for(await scripted(Script([Turn((words, tool))], pace=0)))
+        lines[name] = world.ring(plan)
+        await until(lambda plan=plan: plan.session_id in world.office.live)  # type: ignore[misc]  # the default binds the loop's variable
+    await until(lambda: not world.office.busy, seconds=40)
+    for name, reason in {"hang_up": "agent_hung_up", "transfer": "transferred"}.items():
+        left = world.left(plans[name])
+        spoken = left.all(records.TurnSpoken)[-1]
+        assert (spoken.text, spoken.to_ms - spoken.from_ms, spoken.interrupted) == (words.text, 20_000, False)
+        assert left.one(records.CallEnded).reason == reason
+    assert lines["transfer"].transfers == ["sip:desk@127.0.0.1"]
