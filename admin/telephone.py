@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, Never
 
 
 class EdgeAwayError(Exception):
@@ -27,6 +28,18 @@ class RefusedCall:
     """Since the server started."""
     called: Sequence[str]
     """What was dialled, the last few, newest last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedCall:
+    """A call as a carrier might send it."""
+
+    ip: str
+    transport: Literal["udp", "tcp", "tls"]
+    tls: Literal["1.2", "1.3"]
+    """The newest version that the carrier speaks; counts with TLS only."""
+    srtp: bool
+    """Whether its sound is encrypted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +72,17 @@ class Telephone:
     line: Line
     refused: Callable[[], Awaitable[Sequence[RefusedCall]]]
     """Who was not let in lately, newest first. Raises `EdgeAwayError`."""
+    judge: Callable[[TriedCall], Awaitable[tuple[int, str] | None]]
+    """Why the edge would not let this call in now: status and reason; None: it would. Raises `EdgeAwayError`."""
 
 
-async def _nowhere() -> Sequence[RefusedCall]:
+async def _nowhere(_tried: object = None) -> Never:
     raise EdgeAwayError("this machine takes no calls")
 
 
 NO_TELEPHONE = Telephone(
-    line=Line(host="127.0.0.1", port=5060, tls_port=None, rtp_ports="", is_public=False), refused=_nowhere
+    line=Line(host="127.0.0.1", port=5060, tls_port=None, rtp_ports="", is_public=False),
+    refused=_nowhere,
+    judge=_nowhere,
 )
 """Of an admin that runs apart from the calls."""

@@ -32,7 +32,7 @@ from scripts.register_list import read_published
 from scripts.registered import NotRegisteredError, places_that_keep
 from scripts.run_browser import can_run
 from scripts.settings import Secrets, Settings
-from scripts.telephone import line_of, refused_calls
+from scripts.telephone import judge_call, line_of, refused_calls
 from store.blobs_choice import open_blobs
 from store.bounds import BoundsRefusedError
 from store.engine import Database, StoreAwayError
@@ -121,7 +121,7 @@ def _telephone(board: Board) -> Telephone:
     line = line_of(board.settings)
     if "calls" not in board.roles:
         return replace(NO_TELEPHONE, line=line)
-    return Telephone(line=line, refused=functools.partial(refused_calls, RUN))
+    return Telephone(line=line, refused=functools.partial(refused_calls, RUN), judge=functools.partial(judge_call, RUN))
 
 
 async def _problems(board: Board, failed: FailedCodes) -> Sequence[Problem]:

@@ -1,15 +1,17 @@
-"""What the admin is told of the telephone network: this server's address there, and whom its edge refused."""
+"""What the admin is told of the telephone network: this server's address there, and whom its edge refuses."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from admin.telephone import EdgeAwayError, Line, RefusedCall
+from admin.telephone import EdgeAwayError, Line, RefusedCall, TriedCall
 from scripts.settings import Settings
 from scripts.values import is_loopback
 from sip.control import CONTROL_NAME, Refusal, request_report
+from sip.trunks import TRUNKS_NAME, BadTrunksError, TrunkTable, call_refusal, read_trunks
 
 
 def line_of(settings: Settings) -> Line:
@@ -35,6 +37,22 @@ async def refused_calls(run_folder: Path) -> Sequence[RefusedCall]:
     except (OSError, TimeoutError, msgspec.MsgspecError) as error:
         raise EdgeAwayError(type(error).__name__) from error
     return [_refused(refusal) for refusal in reversed(report.refusals)]
+
+
+async def judge_call(run_folder: Path, tried: TriedCall) -> tuple[int, str] | None:
+    """Status and reason with which the edge would turn this call away now; None: it would let it in.
+
+    Raises:
+        EdgeAwayError: There is no list of trunks here that can be read.
+    """
+    try:
+        table = TrunkTable(await asyncio.to_thread(read_trunks, run_folder / TRUNKS_NAME))
+    except BadTrunksError as error:
+        raise EdgeAwayError(str(error)) from error
+    broken = call_refusal(
+        table, tried.ip, transport=tried.transport, tls_version=f"TLSv{tried.tls}", encrypted=tried.srtp
+    )
+    return None if broken is None else (broken.status, broken.reason)
 
 
 def _refused(refusal: Refusal) -> RefusedCall:

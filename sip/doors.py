@@ -16,6 +16,7 @@ import structlog
 from sip.connections import Connection
 from sip.limits import SourceBuckets, source_of
 from sip.tokens import TRANSPORTS, Flow, Transport
+from sip.trunks import tls_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -361,10 +362,10 @@ class Doors:
 
     def tls_accepted(self, flow: Flow, version: str) -> bool:
         """Whether this peer may use this version of TLS, such as "TLSv1.3"."""
-        accepted = version == "TLSv1.3" or (version == "TLSv1.2" and self.tls_floor(flow.ip) == "1.2")
-        if not accepted:
-            self.on_turned_away(flow, f"{version} is below the trunk's floor")
-        return accepted
+        broken = tls_refusal(self.tls_floor(flow.ip), version)
+        if broken is not None:
+            self.on_turned_away(flow, broken.reason)
+        return broken is None
 
     def dropped(self, why: str) -> None:
         """Count something that was dropped."""

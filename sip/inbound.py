@@ -17,7 +17,7 @@ from sip.message import (
     via_of,
 )
 from sip.tokens import BadTokenError, Flow
-from sip.trunks import Trunk
+from sip.trunks import STRANGER, Trunk, transport_refusal
 from sip.writing import answer, written
 
 _USED = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "NOTIFY"})
@@ -306,9 +306,10 @@ class Inbound:
 
 def _admitted(trunk: Trunk | None, flow: Flow) -> Trunk:
     if trunk is None:
-        raise RefusedError(403, "the source address belongs to no trunk")
-    if flow.transport not in trunk.transports:
-        raise RefusedError(403, "the trunk does not use this transport", detail=flow.transport)
+        raise RefusedError(STRANGER.status, STRANGER.reason)
+    broken = transport_refusal(trunk, flow.transport)
+    if broken is not None:
+        raise RefusedError(broken.status, broken.reason, detail=flow.transport)
     return trunk
 
 

@@ -1,6 +1,7 @@
 """Who may call: trunks, known by the networks they send from. The edge knows them by id only, never whose they are."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,9 @@ TRUNKS_NAME = "trunks.json"
 
 _CACHED_SOURCES = 4_096
 
+Srtp = Literal["off", "optional", "mandatory"]
+"""Whether a trunk's sound has to be encrypted."""
+
 
 class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider's or a switchboard's way in."""
@@ -22,7 +26,7 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     networks: tuple[str, ...]
     """CIDR, IPv4 or IPv6; the longest matching prefix of all trunks decides."""
     transports: tuple[Transport, ...] = TRANSPORTS
-    srtp: Literal["off", "optional", "mandatory"] = "optional"
+    srtp: Srtp = "optional"
     min_tls: Literal["1.2", "1.3"] = "1.3"
     """1.2 is an audited exception for a peer that cannot do better."""
 
@@ -90,3 +94,46 @@ class TrunkTable:
             self._cache.clear()
         self._cache[ip] = found
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class TermBroken:
+    """Why a call is not let in."""
+
+    status: int
+    """Of the answer in SIP; 0 where the connection is closed without one."""
+    reason: str
+
+
+STRANGER = TermBroken(403, "the source address belongs to no trunk")
+
+
+def transport_refusal(trunk: Trunk, transport: str) -> TermBroken | None:
+    """Why what comes from this trunk's address by this transport is turned away, if it is."""
+    allowed = transport in trunk.transports
+    return None if allowed else TermBroken(403, "the trunk does not use this transport")
+
+
+def tls_refusal(floor: Literal["1.2", "1.3"], version: str) -> TermBroken | None:
+    """Why a handshake with this version, such as "TLSv1.3", is not taken, if it is not."""
+    accepted = version == "TLSv1.3" or (version == "TLSv1.2" and floor == "1.2")
+    return None if accepted else TermBroken(0, f"{version} is below the trunk's floor")
+
+
+def sound_refusal(srtp: Srtp, *, encrypted: bool) -> TermBroken | None:
+    """Why sound that is offered encrypted only, or not encrypted only, is not taken, if it is not."""
+    if encrypted and srtp == "off":
+        return TermBroken(488, "SRTP offered, which this trunk has turned off")
+    if not encrypted and srtp == "mandatory":
+        return TermBroken(488, "this trunk allows SRTP only")
+    return None
+
+
+def call_refusal(table: TrunkTable, ip: str, *, transport: str, tls_version: str, encrypted: bool) -> TermBroken | None:
+    """Why a call from there on these terms would not be let in, if it would not: what the edge asks, in its order."""
+    trunk = table.find(ip)
+    if transport == "tls" and (broken := tls_refusal("1.3" if trunk is None else trunk.min_tls, tls_version)):
+        return broken
+    if trunk is None:
+        return STRANGER
+    return transport_refusal(trunk, transport) or sound_refusal(trunk.srtp, encrypted=encrypted)

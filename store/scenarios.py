@@ -322,10 +322,20 @@ async def content_of(store: TenantStore, scenario_id: UUID, version: int) -> Sce
 
 
 async def versions_of(
-    store: TenantStore, scenario_id: UUID, *, before: int | None = None, limit: int = 50
+    store: TenantStore,
+    scenario_id: UUID,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> tuple[Version, ...]:
-    """What was published, newest first; at most `limit`. The next page begins `before` the last of this one."""
+    """What was published from then, until before then, newest first; the next page begins `before` the last of one."""
     statement = select(ScenarioVersionTable).where(ScenarioVersionTable.scenario_id == scenario_id)
+    if since is not None:
+        statement = statement.where(col(ScenarioVersionTable.created_at) >= since)
+    if until is not None:
+        statement = statement.where(col(ScenarioVersionTable.created_at) < until)
     if before is not None:
         statement = statement.where(col(ScenarioVersionTable.version) < before)
     rows = await store.all(statement.order_by(col(ScenarioVersionTable.version).desc()).limit(limit))

@@ -130,12 +130,12 @@ async def all_of(store: TenantStore) -> tuple[Trunk, ...]:
     return tuple(map(_of_row, await store.all(select(TrunkTable).order_by(col(TrunkTable.id)))))
 
 
-async def list_trunks(store: TenantStore, *, before: UUID | None = None, limit: int = 50) -> tuple[Trunk, ...]:
-    """This tenant's trunks, newest first; the next page begins `before` the last of this one."""
+async def list_trunks(store: TenantStore, *, before: UUID | None = None) -> tuple[Trunk, ...]:
+    """This tenant's trunks, newest first; those older than `before` only."""
     statement = select(TrunkTable)
     if before is not None:
         statement = statement.where(col(TrunkTable.id) < before)
-    return tuple(map(_of_row, await store.all(statement.order_by(col(TrunkTable.id).desc()).limit(limit))))
+    return tuple(map(_of_row, await store.all(statement.order_by(col(TrunkTable.id).desc()))))
 
 
 async def find(store: TenantStore, trunk_id: UUID) -> Trunk | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from admin.api.shown import Limit, ShownActor, shown_actors
 from admin.ask import Ask
 from admin.problems import ConflictError, NotThereError
+from policies.erasure import Reason
 from store.erasure import sessions
 from store.erasure.receipts import hand_out
 from store.erasure.sessions import NoErasureError, Receipt
@@ -44,6 +45,8 @@ class ErasurePage(msgspec.Struct, frozen=True, kw_only=True):
 class ErasureListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which erasures."""
 
+    state: Literal["running", "done"] | None = None
+    reason: Reason | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -51,7 +54,13 @@ class ErasureListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 async def list_erasures(ask: Ask, query: ErasureListQuery) -> ErasurePage:
     """List erasures of calls, newest first."""
     async with ask.store() as store:
-        found = await sessions.list_erasures(store, before=query.cursor, limit=query.limit + 1)
+        found = await sessions.list_erasures(
+            store,
+            before=query.cursor,
+            limit=query.limit + 1,
+            is_done=None if query.state is None else query.state == "done",
+            reason=query.reason,
+        )
         some = found[: query.limit]
         left = {one.erasure_id: await _left(store, one) for one in some}
     actors = await shown_actors(ask, (one.actor for one in some))

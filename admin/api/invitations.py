@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from admin.api.members import check_may_give
-from admin.api.shown import Limit, ShownActor, shown_actors
+from admin.api.shown import Limit, Search, ShownActor, holds_part, shown_actors
 from admin.ask import Ask
 from admin.auth.identify import now_of
 from admin.problems import BadRequestError, ConflictError, NotThereError, RefusedError
@@ -45,6 +45,9 @@ class InvitationPage(msgspec.Struct, frozen=True, kw_only=True):
 class InvitationListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which invitations."""
 
+    search: Search | None = None
+    """In the mail address."""
+    role: Role | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -80,7 +83,13 @@ async def list_invitations(ask: Ask, query: InvitationListQuery) -> InvitationPa
     """List invitations that were not accepted yet, also those that ended in the last thirty days."""
     async with ask.store() as store:
         found = await invitations.list_invitations(store)
-    some = [one for one in found if query.cursor is None or one.id < query.cursor]
+    some = [
+        one
+        for one in found
+        if (query.cursor is None or one.id < query.cursor)
+        and query.role in {None, one.role}
+        and holds_part(query.search, one.email)
+    ]
     shown = some[: query.limit]
     actors = await shown_actors(ask, (one.invited_by for one in shown))
     items = tuple(_pending(one, actors[one.invited_by]) for one in shown)

@@ -1,14 +1,14 @@
 """API keys: made with the scopes that a program needs, shown once, rotated, revoked."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from admin.api.shown import Limit, ShownActor, shown_actors
+from admin.api.shown import Limit, Search, ShownActor, holds_part, shown_actors
 from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError, RefusedError
 from admin.services import SERVICES
@@ -65,6 +65,11 @@ class ApiKeyPage(msgspec.Struct, frozen=True, kw_only=True):
 class ApiKeyListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which keys."""
 
+    search: Search | None = None
+    """In the name, or its last characters."""
+    state: Literal["good", "over"] | None = None
+    project_id: UUID | None = None
+    """Made for this one."""
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -99,7 +104,14 @@ async def list_keys(ask: Ask, query: ApiKeyListQuery) -> ApiKeyPage:
     """List API keys, also those that are over, newest first."""
     async with ask.store() as store:
         found = await api_keys.list_keys(store)
-    some = [key for key in found if query.cursor is None or key.id < query.cursor]
+    some = [
+        key
+        for key in found
+        if (query.cursor is None or key.id < query.cursor)
+        and query.project_id in {None, key.project_id}
+        and (query.state is None or key.is_over(ask.now) == (query.state == "over"))
+        and holds_part(query.search, key.name, key.last_four)
+    ]
     shown = some[: query.limit]
     actors = await shown_actors(ask, (key.made_by for key in shown))
     items = tuple(_shown(ask, key, actors[key.made_by]) for key in shown)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from admin.api.shown import Limit, ShownActor, shown_actors
+from admin.api.shown import Limit, Search, ShownActor, holds_part, shown_actors
 from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError, RefusedError
 from admin.route import Visit
@@ -51,6 +51,11 @@ class MemberPage(msgspec.Struct, frozen=True, kw_only=True):
 class MemberListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which members."""
 
+    search: Search | None = None
+    """In the mail address."""
+    role: Role | None = None
+    project_id: UUID | None = None
+    """With a role on it; one on all of the tenant counts."""
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -87,10 +92,20 @@ async def list_members(ask: Ask, query: MemberListQuery) -> MemberPage:
     """List members with their roles."""
     async with ask.store() as store:
         found = await memberships.all_memberships(store)
-    user_ids = sorted({one.user_id for one in found if query.cursor is None or one.user_id > query.cursor})
-    shown = user_ids[: query.limit]
+    wanted = {
+        one.user_id
+        for one in found
+        if (query.cursor is None or one.user_id > query.cursor)
+        and query.role in {None, one.role}
+        and (query.project_id is None or one.project_id in {None, query.project_id})
+    }
+    if query.search is not None:
+        async with open_house(ask.services.database) as house:
+            emails = await accounts.emails_of(house, wanted)
+        wanted = {user_id for user_id in wanted if holds_part(query.search, emails.get(user_id, ""))}
+    shown = sorted(wanted)[: query.limit]
     items = await _members(ask, [one for one in found if one.user_id in shown])
-    return MemberPage(items=items, next_cursor=shown[-1] if len(user_ids) > query.limit else None)
+    return MemberPage(items=items, next_cursor=shown[-1] if len(wanted) > query.limit else None)
 
 
 async def get_member(ask: Ask, user_id: UUID) -> Member:

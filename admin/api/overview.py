@@ -1,14 +1,19 @@
 """How things go: calls of the last days in figures, and what somebody should look at."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta
 
 from admin.ask import Ask
 from admin.probes import PROBLEMS
+from admin.problems import BadRequestError
+from admin.zones import last_days, zone_named
 from policies.access import Scope
 from store import overview
 from store.dsar.cases import list_cases
@@ -16,20 +21,23 @@ from store.overview import Span
 from store.recordings import SAMPLES_PER_SECOND
 from store.scope import TenantStore
 
-_STEPS: Final = {1: timedelta(hours=1), 7: timedelta(days=1), 30: timedelta(days=1)}
+_STEPS: Final = (timedelta(hours=1), timedelta(minutes=15))
+"""In which calls are counted: hours, and less where a clock is put forward by less than an hour."""
 _SOON: Final = timedelta(days=7)
 _MOST_CASES: Final = 100
 
 
 class OverviewQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Of how many days, today included, and of which project."""
+    """Of how many days, today included, of which project, and where days begin."""
 
     days: Literal[1, 7, 30] = 7
     project_id: UUID | None = None
+    time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
+    """Such as Europe/Berlin (IANA)."""
 
 
 class SpanFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour of today, or a day (UTC)."""
+    """An hour of today, or a day of the zone that was asked for."""
 
     began: datetime
     calls: int
@@ -80,8 +88,12 @@ async def get_overview(ask: Ask, query: OverviewQuery) -> Overview:
     if query.project_id is not None:
         ask.check(query.project_id)
     projects = ask.projects if query.project_id is None else (query.project_id,)
-    step = _STEPS[query.days]
-    since = _began(ask.now, query.days)
+    zone = zone_named(query.time_zone)
+    if zone is None:
+        raise BadRequestError("There is no such time zone.", field="time_zone", remedy="Such as Europe/Berlin")
+    begins = _begins(ask.now, query.days, zone)
+    since = begins[0]
+    step = next(one for one in _STEPS if all((began - since) % one == timedelta(0) for began in begins))
     async with ask.store() as store:
         spans = await overview.by_time(store, since=since, step=step, project_ids=projects)
         quality = await overview.quality(store, since=since, project_ids=projects)
@@ -106,32 +118,33 @@ async def get_overview(ask: Ask, query: OverviewQuery) -> Overview:
         reply=WaitFigures(p50=quality.reply.p50, p95=quality.reply.p95),
         first_audio=WaitFigures(p50=quality.first_audio.p50, p95=quality.first_audio.p95),
         consent=quality.consent,
-        spans=_filled(spans, since, step, ask.now),
+        spans=_added_up(spans, begins),
         alarms=(*server, *requests),
     )
 
 
-def _began(now: datetime, days: int) -> datetime:
-    """When the first span begins: so that the last one holds this moment."""
+def _begins(now: datetime, days: int, zone: ZoneInfo) -> Sequence[datetime]:
+    """When each span begins, in UTC: so that the last one holds this moment."""
     if days == 1:
-        return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=23)
-    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+        hour = now.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        return [hour - timedelta(hours=ago) for ago in reversed(range(24))]
+    return last_days(now, days, zone)
 
 
-def _filled(spans: Sequence[Span], since: datetime, step: timedelta, now: datetime) -> tuple[SpanFigures, ...]:
-    """With the spans in which nobody called."""
-    known = {span.began: span for span in spans}
-    begins = [since + step * number for number in range(int((now - since) / step) + 1)]
-    found = (known.get(began, Span(began, 0, 0, 0, 0)) for began in begins)
+def _added_up(counted: Sequence[Span], begins: Sequence[datetime]) -> tuple[SpanFigures, ...]:
+    """What was counted in small steps, by the spans that are shown; also those in which nobody called."""
+    of_span: list[list[Span]] = [[] for _ in begins]
+    for one in counted:
+        of_span[bisect_right(begins, one.began) - 1].append(one)
     return tuple(
         SpanFigures(
-            began=span.began,
-            calls=span.calls,
-            answered=span.answered,
-            missed=span.missed,
-            minutes=_minutes(span.heard_samples),
+            began=began,
+            calls=sum(one.calls for one in some),
+            answered=sum(one.answered for one in some),
+            missed=sum(one.missed for one in some),
+            minutes=_minutes(sum(one.heard_samples for one in some)),
         )
-        for span in found
+        for began, some in zip(begins, of_span, strict=True)
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from admin.api.shown import Limit, ShownActor, shown_actors
+from admin.api.shown import Limit, Search, ShownActor, holds_part, shown_actors
 from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError
 from policies.access import Visibility
@@ -58,6 +58,9 @@ class ProjectPage(msgspec.Struct, frozen=True, kw_only=True):
 class ProjectListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which projects."""
 
+    search: Search | None = None
+    """In the name, or in what callers hear."""
+    residency: Residency | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -120,6 +123,7 @@ class DeletionPage(msgspec.Struct, frozen=True, kw_only=True):
 class DeletionListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which deletions."""
 
+    state: Literal["locked", "unreadable", "gone"] | None = None
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -130,7 +134,13 @@ async def list_projects(ask: Ask, query: ProjectListQuery) -> ProjectPage:
         found = await projects.all_projects(store)
     within = ask.projects
     mine = [one for one in found if within is None or one.id in within]
-    some = [one for one in mine if query.cursor is None or one.id > query.cursor]
+    some = [
+        one
+        for one in mine
+        if (query.cursor is None or one.id > query.cursor)
+        and query.residency in {None, one.bounds.residency}
+        and holds_part(query.search, one.name, one.business_name)
+    ]
     items = tuple(shown_project(one) for one in some[: query.limit])
     return ProjectPage(items=items, next_cursor=items[-1].id if len(some) > query.limit else None)
 
@@ -232,7 +242,11 @@ async def get_deletion_receipt(ask: Ask, project_id: UUID) -> dict[str, Any]:
 async def list_deletions(ask: Ask, query: DeletionListQuery) -> DeletionPage:
     """List projects that are being deleted, or were."""
     found = sorted(await all_deletions(ask), key=lambda one: one.project_id, reverse=True)
-    some = [one for one in found if query.cursor is None or one.project_id < query.cursor]
+    some = [
+        one
+        for one in found
+        if (query.cursor is None or one.project_id < query.cursor) and query.state in {None, one.state}
+    ]
     items = tuple(some[: query.limit])
     return DeletionPage(items=items, next_cursor=items[-1].project_id if len(some) > query.limit else None)
 

@@ -75,14 +75,9 @@ async def preview_retention(ask: Ask, project_id: UUID, query: RetentionWanted) 
     project = await _project(ask, project_id)
     tomorrow = ask.now + timedelta(days=1)
     wanted = _wishes(project, query)
-    as_it_is = RetentionWanted(
-        recording_days=project.recording_days,
-        transcript_days=project.transcript_days,
-        legal_basis=project.retention_basis,
-    )
     async with ask.store() as store:
         then = await expiry.preview(store, project_id, wanted, tomorrow)
-        anyway = await expiry.preview(store, project_id, _wishes(project, as_it_is), tomorrow)
+        anyway = await expiry.preview(store, project_id, None, tomorrow)
     verdict = may_set(wanted, ask.now.date())
     return RetentionPreview(
         on=tomorrow.date(),

@@ -135,6 +135,9 @@ class VersionPage(msgspec.Struct, frozen=True, kw_only=True):
 class VersionListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which versions."""
 
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
+    """Published before this moment."""
     cursor: _VersionNumber | None = None
     limit: Limit = 50
 
@@ -230,7 +233,14 @@ async def list_versions(ask: Ask, scenario_id: UUID, query: VersionListQuery) ->
     """List what was published: who did it, and when."""
     async with ask.store() as store:
         current = (await summary_of(ask, store, scenario_id)).published_version
-        found = await scenarios.versions_of(store, scenario_id, before=query.cursor, limit=query.limit + 1)
+        found = await scenarios.versions_of(
+            store,
+            scenario_id,
+            since=query.since,
+            until=query.until,
+            before=query.cursor,
+            limit=query.limit + 1,
+        )
     people = await shown_actors(ask, [one.by for one in found])
     items = tuple(
         VersionInList(

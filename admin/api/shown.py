@@ -13,8 +13,16 @@ from store import api_keys
 from store.house import open_house
 from store.people import accounts
 
+Search = Annotated[str, Meta(max_length=200)]
+"""A part of a text, in capitals or not."""
 Limit = Annotated[int, Meta(ge=1, le=200)]
 """Of a page."""
+
+
+def holds_part(wanted: str | None, *texts: str | None) -> bool:
+    """Whether one of the texts has the part that is wanted in it; True where nothing is."""
+    part = (wanted or "").strip().casefold()
+    return not part or any(part in text.casefold() for text in texts if text is not None)
 
 
 class ShownActor(msgspec.Struct, frozen=True, kw_only=True):

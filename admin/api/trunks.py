@@ -1,6 +1,8 @@
 """Trunks: the carriers and telephone systems that may send calls, on which terms, and what became of the last ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from admin.api.numbers import LastCallShown, RefusalShown, last_call_shown, refusal_shown
-from admin.api.shown import Limit
+from admin.api.shown import Limit, Search, holds_part
 from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError
 from admin.refusals import of_trunk, refused_lately
-from admin.telephone import RefusedCall
+from admin.telephone import EdgeAwayError, RefusedCall, TriedCall
 from policies.trunk_networks import Terms, decides_for_others, may_be_trunk
 from policies.verdict import Deny
 from store import trunks
@@ -53,6 +55,26 @@ class TrunkShown(msgspec.Struct, frozen=True, kw_only=True):
     """Of the calls refused since this machine's server started, as far as it can be asked."""
 
 
+class CallToTry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call as a carrier might send it."""
+
+    ip: Annotated[str, Meta(min_length=2, max_length=64, pattern="^[^\\x00]*$")]
+    """Where it would come from."""
+    transport: Transport = "tls"
+    tls: MinTls = "1.3"
+    """The newest version that the carrier speaks; counts with TLS only."""
+    srtp: bool = True
+    """Whether its sound would be encrypted."""
+
+
+class TrunkVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a call would be let in now."""
+
+    let_in: bool
+    refusal: RefusalShown | None
+    """Why not, and what to do."""
+
+
 class TrunkPage(msgspec.Struct, frozen=True, kw_only=True):
     """Trunks, newest first."""
 
@@ -61,8 +83,10 @@ class TrunkPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrunkListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which page."""
+    """Which trunks."""
 
+    search: Search | None = None
+    """In the name; or an address, which lies in one of the networks."""
     cursor: UUID | None = None
     limit: Limit = 50
 
@@ -79,11 +103,12 @@ class RefusalPage(msgspec.Struct, frozen=True, kw_only=True):
 async def list_trunks(ask: Ask, query: TrunkListQuery) -> TrunkPage:
     """List trunks with their last call, and why the last one was refused."""
     async with ask.store() as store:
-        found = await trunks.list_trunks(store, before=query.cursor, limit=query.limit + 1)
+        found = await trunks.list_trunks(store, before=query.cursor)
         calls = await trunks.last_calls(store)
+    some = [trunk for trunk in found if _is_wanted(trunk, query.search)]
     refused = await refused_lately(ask)
-    items = tuple(_shown(trunk, calls.get(trunk.id), refused) for trunk in found[: query.limit])
-    return TrunkPage(items=items, next_cursor=items[-1].id if len(found) > query.limit else None)
+    items = tuple(_shown(trunk, calls.get(trunk.id), refused) for trunk in some[: query.limit])
+    return TrunkPage(items=items, next_cursor=items[-1].id if len(some) > query.limit else None)
 
 
 async def add_trunk(ask: Ask, body: TrunkTermsWanted) -> TrunkShown:
@@ -141,10 +166,46 @@ async def remove_trunk(ask: Ask, trunk_id: UUID) -> None:
             raise NotThereError
 
 
+async def judge_trunk(ask: Ask, trunk_id: UUID, body: CallToTry) -> TrunkVerdict:
+    """Say whether a call from an address on these terms would be let in by a trunk now, and if not, what to do."""
+    async with ask.store() as store:
+        trunk = await trunks.find(store, trunk_id)
+    if trunk is None:
+        raise NotThereError
+    try:
+        address = ip_address(body.ip.strip())
+    except ValueError:
+        raise BadRequestError("This is no address.", field="ip", remedy="Such as 192.0.2.1 or 2001:db8::1") from None
+    tried = TriedCall(ip=str(address), transport=body.transport, tls=body.tls, srtp=body.srtp)
+    asked = RefusedCall(
+        at=ask.now, transport=tried.transport, ip=tried.ip, method="INVITE", status=403, reason="", times=1, called=()
+    )
+    if of_trunk(asked, trunk):
+        try:
+            refused = await ask.services.telephone.judge(tried)
+        except EdgeAwayError:
+            raise ConflictError("The part that faces the telephone network is not on this machine.") from None
+    else:
+        # Whether it is another tenant's is not told.
+        refused = (403, "the source address belongs to no trunk")
+    if refused is None:
+        return TrunkVerdict(let_in=True, refusal=None)
+    status, reason = refused
+    return TrunkVerdict(let_in=False, refusal=refusal_shown(replace(asked, status=status, reason=reason)))
+
+
 async def list_refusals(ask: Ask) -> RefusalPage:
     """Say why calls were not let in, and what to do: those from your trunks, and those to your numbers."""
     refused = await refused_lately(ask)
     return RefusalPage(items=tuple(map(refusal_shown, refused or ())), known=refused is not None)
+
+
+def _is_wanted(trunk: Trunk, search: str | None) -> bool:
+    try:
+        address = ip_address((search or "").strip())
+    except ValueError:
+        return holds_part(search, trunk.name, *trunk.networks)
+    return any(address in ip_network(network) for network in trunk.networks)
 
 
 def _checked(networks: tuple[str, ...]) -> list[str]:

@@ -1,8 +1,10 @@
 """Audit: who did what and when, how far that is proven, and the whole as a file."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -11,12 +13,13 @@ from admin.api import audit as api
 from admin.api.audit import TAGS, AuditQuery
 from admin.ask import Ask
 from admin.csv import send_csv
+from admin.pages.lists import around, every
 from admin.pages.queries import blank, query_of, with_query
 from admin.pages.render import go_to, page
+from admin.zones import midnight, zone_of
 from policies.audit_tags import Tag
 
 _HEAD: Final = ("No.", "When", "By", "Kind", "Id of who did it", "Act", "On", "Facts")
-_MOST: Final = 200
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,7 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def show(ask: Ask) -> web.Response:
     """The list, and the state of the log."""
     query = query_of(ask.request, AuditFilter)
-    found = await api.list_audit(ask, _query(query))
+    found = await api.list_audit(ask, _query(query, zone_of(ask.request)))
     return page(
         ask,
         "audit.html",
@@ -42,10 +45,7 @@ async def show(ask: Ask) -> web.Response:
         state=await api.get_audit_state(ask),
         query=blank(ask.request.query),
         tags=TAGS,
-        is_filtered=any((query.tag, query.actor, query.about, query.since, query.until)),
-        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor is not None else "",
-        first_url=with_query(ask.request, cursor=None) if query.cursor is not None else "",
-        csv_url=with_query(ask.request, cursor=None).replace("/audit", "/audit.csv", 1),
+        **around(ask.request, f"/t/{ask.tenant_id}/audit", found.next_cursor),
         by_url=lambda actor: with_query(ask.request, actor=actor, cursor=None),
         about_url=lambda about: with_query(ask.request, about=about, cursor=None),
     )
@@ -53,19 +53,13 @@ async def show(ask: Ask) -> web.Response:
 
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The list as CSV. What it says about persons is not in it; the export has that, with its proof."""
-    query = _query(query_of(ask.request, AuditFilter))
+    query = _query(query_of(ask.request, AuditFilter), zone_of(ask.request))
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        some = msgspec.structs.replace(query, cursor=None, limit=_MOST)
-        while True:
-            found = await api.list_audit(ask, some)
-            for one in found.items:
-                on = "; ".join(f"{kind} {known}" for kind, known in one.objects.items())
-                facts = "; ".join(f"{name}={value}" for name, value in one.facts.items())
-                yield (one.index, one.at, one.by, one.by.kind, one.by.id, one.tag, on, facts)
-            if found.next_cursor is None:
-                return
-            some = msgspec.structs.replace(some, cursor=found.next_cursor)
+        async for one in every(partial(api.list_audit, ask), query):
+            on = "; ".join(f"{kind} {known}" for kind, known in one.objects.items())
+            facts = "; ".join(f"{name}={value}" for name, value in one.facts.items())
+            yield (one.index, one.at, one.by, one.by.kind, one.by.id, one.tag, on, facts)
 
     return await send_csv(ask, "audit", _HEAD, rows(), tag=Tag.AUDIT_EXPORTED)
 
@@ -89,16 +83,12 @@ async def export(ask: Ask) -> web.StreamResponse:
     return await api.export_audit(ask)
 
 
-def _query(query: AuditFilter) -> AuditQuery:
+def _query(query: AuditFilter, zone: ZoneInfo) -> AuditQuery:
     return AuditQuery(
         tag=query.tag,
         actor=query.actor,
         about=query.about,
-        since=None if query.since is None else _midnight(query.since),
-        until=None if query.until is None else _midnight(query.until + timedelta(days=1)),
+        since=None if query.since is None else midnight(query.since, zone),
+        until=None if query.until is None else midnight(query.until + timedelta(days=1), zone),
         cursor=query.cursor,
     )
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

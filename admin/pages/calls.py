@@ -1,9 +1,11 @@
 """Calls: the list, as narrow as somebody wants it; as a file; and what is erased of it."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -16,20 +18,21 @@ from admin.ask import Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed, chosen
+from admin.pages.lists import around, every
 from admin.pages.names import Names, names_for
-from admin.pages.queries import query_of, with_query
+from admin.pages.queries import query_of
 from admin.pages.render import go_to, page
 from admin.pages.shown import plain
 from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
+from admin.zones import midnight, zone_of
 from policies.access import Scope
 from policies.audit_tags import Tag
 from policies.call_flow import END_REASONS
 from policies.retention import BACKUP_DAYS
-from store.call_lists import Outcome, list_calls
+from store.call_lists import Outcome
 
 WORD: Final = "erase"
 """To be typed before anything is erased."""
-_AT_ONCE: Final = 200
 _HEAD: Final = (
     "id", "planned_at", "project", "scenario", "called", "caller", "state", "outcome", "duration_s", "end_reason",
     "ended_by", "recorded", "consent", "language", "trunk", "first_audio_ms", "reply_ms",
@@ -52,13 +55,13 @@ class CallsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cursor: UUID | None = None
     limit: Limit = 50
 
-    def as_api(self) -> SessionQuery:
-        """The same question to the HTTP API."""
+    def as_api(self, zone: ZoneInfo) -> SessionQuery:
+        """The same question to the HTTP API; days are those of the zone."""
         return msgspec.convert(
             {
                 **msgspec.structs.asdict(self),
-                "since": None if self.since is None else _midnight(self.since),
-                "until": None if self.until is None else _midnight(self.until + timedelta(days=1)),
+                "since": None if self.since is None else midnight(self.since, zone),
+                "until": None if self.until is None else midnight(self.until + timedelta(days=1), zone),
             },
             SessionQuery,
         )
@@ -69,7 +72,7 @@ async def show(ask: Ask) -> web.Response:
     names = await names_for(ask)
     try:
         query = query_of(ask.request, CallsQuery)
-        found = await api.list_sessions(ask, query.as_api())
+        found = await api.list_sessions(ask, query.as_api(zone_of(ask.request)))
     except BadRequestError as error:
         return _page(ask, names, SessionPage(items=(), next_cursor=None), error)
     return _page(ask, names, found)
@@ -77,7 +80,7 @@ async def show(ask: Ask) -> web.Response:
 
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """All calls that the fields leave, as a file; the audit log knows who took it."""
-    query = query_of(ask.request, CallsQuery).as_api()
+    query = query_of(ask.request, CallsQuery).as_api(zone_of(ask.request))
     names = await names_for(ask)
     async with ask.store() as store:
         await api.wanted_calls(ask, store, query)  # what is wrong with it is said before anything is sent
@@ -109,7 +112,6 @@ async def erase(ask: Ask) -> web.Response:
 
 def _page(ask: Ask, names: Names, found: SessionPage, error: ProblemError | None = None) -> web.Response:
     request = ask.request
-    narrowed = any(value.strip() for name, value in request.query.items() if name != "cursor")
     return page(
         ask,
         "calls.html",
@@ -118,11 +120,8 @@ def _page(ask: Ask, names: Names, found: SessionPage, error: ProblemError | None
         names=names,
         filled=request.query,
         error=None if error is None else error.problem,
-        narrowed=narrowed,
         end_reasons=[("", "Any"), *((reason, plain(reason)) for reason in END_REASONS)],
-        next_url=with_query(request, cursor=found.next_cursor) if found.next_cursor else "",
-        first_url=with_query(request, cursor=None) if "cursor" in request.query else "",
-        csv_url=with_query(request, cursor=None).replace("/calls", "/calls.csv", 1),
+        **around(request, f"/t/{ask.tenant_id}/calls", found.next_cursor),
         may_erase=ask.may(Scope.SESSIONS_DELETE),
     )
 
@@ -149,16 +148,8 @@ async def _confirmation(ask: Ask, ids: Sequence[UUID], error: ProblemError | Non
 
 
 async def _rows(ask: Ask, query: SessionQuery, names: Names) -> AsyncIterator[Sequence[object]]:
-    before: UUID | None = None
-    while True:
-        async with ask.store() as store:
-            wanted = await api.wanted_calls(ask, store, query)
-            some = await list_calls(store, wanted, before=before, limit=_AT_ONCE, actor=ask.actor)
-        for listed in some.calls:
-            yield _cells(api.shown_session(listed), names)
-        before = some.next_before
-        if before is None:
-            return
+    async for call in every(partial(api.list_sessions, ask), query):
+        yield _cells(call, names)
 
 
 def _cells(call: Session, names: Names) -> Sequence[object]:
@@ -179,7 +170,3 @@ def _ids(texts: Sequence[str]) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(UUID(text) for text in texts[: api.MOST_AT_ONCE]))
     except ValueError:
         raise NotThereError from None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

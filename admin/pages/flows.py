@@ -12,13 +12,14 @@ from admin.api.registers import HipaaWanted, ResidencyWanted, TransferQuery
 from admin.ask import STEP_UP, Ask
 from admin.csv import send_csv
 from admin.forms import form_of
+from admin.pages.lists import around
 from admin.pages.names import names_for
-from admin.pages.queries import filled, id_in, query_of, with_query
+from admin.pages.queries import filled, id_in, query_of
 from admin.pages.render import go_to, page
 from admin.problems import ProblemError
 from store.bounds import BoundsRefusedError
 
-_MOST: Final = 200
+_REGISTER_HEAD: Final = ("Who", "What for", "Gets", "Countries", "In the EU", "Rests on", "Since", "Told")
 _HEAD: Final = (
     "Host", "Purpose", "Whose", "Countries", "In the EU", "Rests on", "Calls", "Sent, bytes", "Received, bytes",
 )  # fmt: skip  # columns, as they follow each other
@@ -28,6 +29,7 @@ async def show(ask: Ask) -> web.Response:
     """The page."""
     query = query_of(ask.request, TransferQuery)
     report = await api.get_transfers(ask, query)
+    found = await projects_api.list_projects(ask, query_of(ask.request, ProjectListQuery))
     try:
         kept, unsettled = await api.kept_at(ask), ""
     except BoundsRefusedError as error:
@@ -41,9 +43,9 @@ async def show(ask: Ask) -> web.Response:
         kept=kept,
         unsettled=unsettled,
         query=query,
-        projects=(await projects_api.list_projects(ask, ProjectListQuery(limit=_MOST))).items,
+        projects=found.items,
         names=await names_for(ask),
-        csv_url=with_query(ask.request).replace("/data-flows", "/data-flows.csv", 1),
+        **around(ask.request, f"/t/{ask.tenant_id}/data-flows", found.next_cursor),
     )
 
 
@@ -57,6 +59,18 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
             yield (*where, one.calls, one.sent_bytes, one.received_bytes)
 
     return await send_csv(ask, f"transfers-{report.since}-{report.until}", _HEAD, rows())
+
+
+async def subprocessors_as_csv(ask: Ask) -> web.StreamResponse:
+    """The register as CSV."""
+    register = await api.list_subprocessors(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        for one in register.items:
+            what = (one.name, one.purpose, "; ".join(one.data), " ".join(one.countries), one.in_eu, one.transfer)
+            yield (*what, one.in_force, one.told_at)
+
+    return await send_csv(ask, "subprocessors", _REGISTER_HEAD, rows())
 
 
 async def show_bounds(ask: Ask) -> web.Response:

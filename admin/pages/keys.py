@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from admin.ask import Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed, chosen
+from admin.pages.lists import around, every
 from admin.pages.names import names_for
-from admin.pages.queries import filled, id_in, query_of, with_query
+from admin.pages.queries import filled, id_in, query_of
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, ProblemError, RefusedError
 from policies.access import NEEDS_SECOND_FACTOR, OF_THE_TENANT, Scope
@@ -105,14 +107,14 @@ class RotationForm(msgspec.Struct, frozen=True, kw_only=True):
 
 async def keys(ask: Ask) -> web.Response:
     """Every key, newest first."""
-    found = await api.list_keys(ask, query_of(ask.request, ApiKeyListQuery))
+    query = query_of(ask.request, ApiKeyListQuery)
+    found = await api.list_keys(ask, query)
     return page(
         ask,
         "keys.html",
         keys=found.items,
-        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
-        first_url=f"/t/{ask.tenant_id}/keys" if "cursor" in ask.request.query else "",
-        csv_url=f"/t/{ask.tenant_id}/keys.csv",
+        **around(ask.request, f"/t/{ask.tenant_id}/keys", found.next_cursor),
+        query=query,
         names=await names_for(ask),
         words=WORDS,
         may_change=ask.may(Scope.KEYS_WRITE),
@@ -122,27 +124,14 @@ async def keys(ask: Ask) -> web.Response:
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The same as a file."""
     names = await names_for(ask)
+    query = query_of(ask.request, ApiKeyListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        cursor = None
-        while True:
-            found = await api.list_keys(ask, ApiKeyListQuery(cursor=cursor, limit=200))
-            for key in found.items:
-                yield (
-                    key.name,
-                    f"{key.prefix}…{key.last_four}",
-                    " ".join(key.scopes),
-                    "all" if key.project_id is None else names.project(key.project_id),
-                    " ".join(key.networks),
-                    key.made_at,
-                    str(key.made_by),
-                    key.expires_at,
-                    key.last_used_at,
-                    key.revoked_at,
-                )
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        async for key in every(partial(api.list_keys, ask), query):
+            known = (key.name, f"{key.prefix}…{key.last_four}", " ".join(key.scopes))
+            where = "all" if key.project_id is None else names.project(key.project_id)
+            made = (" ".join(key.networks), key.made_at, str(key.made_by))
+            yield (*known, where, *made, key.expires_at, key.last_used_at, key.revoked_at)
 
     return await send_csv(ask, "api-keys", _HEAD, rows())
 

@@ -1,6 +1,7 @@
 """Numbers: what callers dial, what each is answered with, and whether it works."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -14,13 +15,14 @@ from admin.ask import Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed
+from admin.pages.lists import around, every
+from admin.pages.queries import query_of
 from admin.pages.render import go_to, page
 from admin.pages.scenarios import id_in, project_names, uuid_or_none
 from admin.problems import BadRequestError, ConflictError
 from policies.access import Scope
 from voice.waist.messages import DeskAwayError
 
-_PAGE = 50
 _MOST_SCENARIOS = 200
 _MEANINGS: Mapping[str, str] = {
     "no such number": "it is not answered here",
@@ -40,24 +42,13 @@ async def list_page(ask: Ask) -> web.Response:
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The same as a file."""
     names, scenarios = await project_names(ask), await _scenarios(ask)
+    query = query_of(ask.request, NumberListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        cursor = None
-        while True:
-            found = await api.list_numbers(ask, NumberListQuery(cursor=cursor, limit=200))
-            for one in found.items:
-                scenario = scenarios.get(one.scenario_id)
-                last = one.last_call
-                yield (
-                    one.called,
-                    one.label,
-                    names.get(one.project_id, ""),
-                    scenario.name if scenario else "",
-                    last.at if last else None,
-                )
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        async for one in every(partial(api.list_numbers, ask), query):
+            scenario = scenarios.get(one.scenario_id)
+            last = None if one.last_call is None else one.last_call.at
+            yield one.called, one.label, names.get(one.project_id, ""), scenario.name if scenario else "", last
 
     return await send_csv(ask, "numbers", ("number", "label", "project", "scenario", "last call"), rows())
 
@@ -142,9 +133,7 @@ async def _listed(
     errors: Mapping[str, str] | None = None,
     status: int = HTTPStatus.OK,
 ) -> web.Response:
-    cursor = ask.request.query.get("cursor", "")[:64].replace("\0", "") or None
-    project_id = uuid_or_none(ask.request.query.get("project_id"))
-    query = NumberListQuery(project_id=project_id, cursor=cursor, limit=_PAGE)
+    query = NumberListQuery() if ask.request.method == "POST" else query_of(ask.request, NumberListQuery)
     found = await api.list_numbers(ask, query)
     scenarios = await _scenarios(ask)
     return page(
@@ -152,9 +141,8 @@ async def _listed(
         "numbers.html",
         status=status,
         numbers=found.items,
-        next_cursor=found.next_cursor,
-        cursor=cursor,
-        project_id=project_id,
+        **around(ask.request, _place(ask), found.next_cursor),
+        query=query,
         projects=await project_names(ask),
         scenarios=scenarios,
         choices=[(one.id, one.name) for one in scenarios.values() if ask.may(Scope.NUMBERS_WRITE, one.project_id)],

@@ -1,6 +1,7 @@
 """People: who may do what here, who is invited, and how somebody goes."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from admin.ask import Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed
+from admin.pages.lists import around, every
 from admin.pages.names import Names, names_for
-from admin.pages.queries import filled, id_in, query_of, with_query
+from admin.pages.queries import filled, id_in, query_of
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, ConflictError, ProblemError
 from policies.access import Scope
@@ -27,7 +29,6 @@ ROLES: Final[Sequence[tuple[str, str]]] = (
     ("editor", "Editor: scenarios, numbers and calls, but neither people nor billing"),
     ("owner", "Owner: everything, also people, keys, billing and erasure"),
 )
-_MOST: Final = 200
 
 
 class People(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,20 +51,44 @@ async def people(ask: Ask) -> web.Response:
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The same as a file, a role a line."""
     names = await names_for(ask)
+    query = query_of(ask.request, MemberListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        cursor = None
-        while True:
-            found = await api.list_members(ask, MemberListQuery(cursor=cursor, limit=_MOST))
-            for one in found.items:
-                for role in one.roles:
-                    where = "everything" if role.project_id is None else names.project(role.project_id)
-                    yield one.email, role.role, where, role.granted_at, one.has_second_factor, one.last_seen_at
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        async for one in every(partial(api.list_members, ask), query):
+            for role in one.roles:
+                where = "everything" if role.project_id is None else names.project(role.project_id)
+                yield one.email, role.role, where, role.granted_at, one.has_second_factor, one.last_seen_at
 
     return await send_csv(ask, "people", ("person", "role", "on", "since", "second factor", "last here"), rows())
+
+
+async def list_invitations(ask: Ask) -> web.Response:
+    """Who is invited."""
+    query = query_of(ask.request, InvitationListQuery)
+    found = await invitations_api.list_invitations(ask, query)
+    return page(
+        ask,
+        "invitations.html",
+        people=People(members=(), invitations=found.items, names=await names_for(ask)),
+        **around(ask.request, f"{_home(ask)}/invitations", found.next_cursor),
+        query=query,
+        roles=ROLES,
+        now=ask.now,
+        may_change=ask.may(Scope.MEMBERS_WRITE),
+    )
+
+
+async def invitations_as_csv(ask: Ask) -> web.StreamResponse:
+    """The same as a file."""
+    names = await names_for(ask)
+    query = query_of(ask.request, InvitationListQuery)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        async for one in every(partial(invitations_api.list_invitations, ask), query):
+            where = "everything" if one.project_id is None else names.project(one.project_id)
+            yield one.email, one.role, where, one.invited_at, str(one.invited_by), one.expires_at
+
+    return await send_csv(ask, "invitations", ("address", "role", "on", "invited", "by", "good until"), rows())
 
 
 async def invite(ask: Ask) -> web.Response:
@@ -152,17 +177,18 @@ def _home(ask: Ask) -> str:
 
 
 async def _page(ask: Ask, error: ProblemError | None = None, form: object = None) -> web.Response:
-    found = await api.list_members(ask, query_of(ask.request, MemberListQuery))
-    invited = await invitations_api.list_invitations(ask, InvitationListQuery(limit=_MOST))
+    query = MemberListQuery() if ask.request.method == "POST" else query_of(ask.request, MemberListQuery)
+    found = await api.list_members(ask, query)
+    invited = await invitations_api.list_invitations(ask, InvitationListQuery())
     shown = People(members=found.items, invitations=invited.items, names=await names_for(ask))
     return page(
         ask,
         "people.html",
         status=200 if error is None else error.status.value,
         people=shown,
-        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
-        first_url=_home(ask) if "cursor" in ask.request.query else "",
-        csv_url=f"{_home(ask)}.csv",
+        **around(ask.request, _home(ask), found.next_cursor),
+        invited=around(ask.request, f"{_home(ask)}/invitations", invited.next_cursor),
+        query=query,
         roles=ROLES,
         where=_where(shown.names),
         now=ask.now,

@@ -1,6 +1,7 @@
 """Projects: what receptionists there are, how each is set, and the end of one."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from admin.api import projects as api
 from admin.api.projects import (
+    DeletionListQuery,
     DeletionWanted,
     NewProject,
     ProjectChanges,
@@ -20,7 +22,8 @@ from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.erasures import send_receipt
 from admin.pages.forms import check_typed
-from admin.pages.queries import blank, filled, id_in, query_of, with_query
+from admin.pages.lists import around, every
+from admin.pages.queries import blank, filled, id_in, query_of
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, NotThereError, ProblemError
 from policies.languages import LANGUAGES
@@ -30,6 +33,7 @@ _ZONES: Final = (
     "UTC",
     *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")),
 )
+_DELETIONS_HEAD: Final = ("Project", "By", "State", "Asked", "Unreadable since", "Gone since", "Calls")
 _HEAD: Final = (
     "Project", "Name", "Business", "Jurisdiction", "Language", "Time zone", "Recordings, days", "Transcripts, days",
     "Residency", "Health care", "Viewers see", "Deletion asked",
@@ -40,35 +44,56 @@ async def show_all(ask: Ask) -> web.Response:
     """The list."""
     query = query_of(ask.request, ProjectListQuery)
     found = await api.list_projects(ask, query)
+    deleted = await api.list_deletions(ask, DeletionListQuery())
     return page(
         ask,
         "projects.html",
         found=found,
-        deletions=await api.all_deletions(ask) if query.cursor is None else (),
+        **around(ask.request, f"/t/{ask.tenant_id}/projects", found.next_cursor),
+        query=query,
+        deletions=deleted.items,
+        deleted=around(ask.request, f"/t/{ask.tenant_id}/deletions", deleted.next_cursor),
         is_whole=ask.projects is None,
-        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
-        first_url=with_query(ask.request, cursor=None) if query.cursor else "",
     )
 
 
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The list as CSV."""
+    query = query_of(ask.request, ProjectListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        query = ProjectListQuery(limit=200)
-        while True:
-            found = await api.list_projects(ask, query)
-            for one in found.items:
-                yield (
-                    one.id, one.name, one.business_name, one.jurisdiction, one.language, one.time_zone,
-                    one.recording_days, one.transcript_days, one.residency, one.hipaa, one.viewers_see,
-                    one.deletion_asked_at,
-                )  # fmt: skip  # in the order of the columns
-            if found.next_cursor is None:
-                return
-            query = ProjectListQuery(limit=200, cursor=found.next_cursor)
+        async for one in every(partial(api.list_projects, ask), query):
+            yield (
+                one.id, one.name, one.business_name, one.jurisdiction, one.language, one.time_zone,
+                one.recording_days, one.transcript_days, one.residency, one.hipaa, one.viewers_see,
+                one.deletion_asked_at,
+            )  # fmt: skip  # in the order of the columns
 
     return await send_csv(ask, "projects", _HEAD, rows())
+
+
+async def show_deletions(ask: Ask) -> web.Response:
+    """Projects that are being deleted, or were."""
+    query = query_of(ask.request, DeletionListQuery)
+    found = await api.list_deletions(ask, query)
+    return page(
+        ask,
+        "deletions.html",
+        deletions=found.items,
+        **around(ask.request, f"/t/{ask.tenant_id}/deletions", found.next_cursor),
+        query=query,
+    )
+
+
+async def deletions_as_csv(ask: Ask) -> web.StreamResponse:
+    """The same as CSV."""
+    query = query_of(ask.request, DeletionListQuery)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        async for one in every(partial(api.list_deletions, ask), query):
+            yield one.project_id, str(one.by), one.state, one.asked_at, one.keys_shredded_at, one.wiped_at, one.calls
+
+    return await send_csv(ask, "deletions", _DELETIONS_HEAD, rows())
 
 
 async def ask_new(ask: Ask) -> web.Response:

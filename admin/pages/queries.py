@@ -54,4 +54,9 @@ def with_query(request: web.Request, **changed: object) -> str:
     """This page's address, with these fields otherwise; None takes one out."""
     fields = {name: value for name, value in request.query.items() if value.strip() and name not in changed}
     fields |= {name: str(value) for name, value in changed.items() if value is not None}
-    return f"{request.path}?{urlencode(fields)}" if fields else request.path
+    return address(request.path, fields)
+
+
+def address(path: str, fields: Mapping[str, str]) -> str:
+    """A path with these fields behind it."""
+    return f"{path}?{urlencode(fields)}" if fields else path

@@ -1,7 +1,7 @@
 """Pages: a template filled in, in the frame of whoever looks at it; and where one goes after a form.
 
-Templates get `csrf_token`, `nonce`, `notice`, `path`, `asset`, and, on pages of a tenant, `links`, `home`, `may` and
-`Scope` besides what the page hands over. A name that is missing is an error, never an empty place.
+Templates get `csrf_token`, `nonce`, `notice`, `zone`, `path`, `asset`, and, on pages of a tenant, `links`, `home`,
+`may` and `Scope` besides what the page hands over. A name that is missing is an error, never an empty place.
 """
 
 import base64
@@ -23,6 +23,7 @@ from admin.pages.navigation import links_for
 from admin.problems import ProblemError
 from admin.route import Visit
 from admin.switcher import tenants_in
+from admin.zones import zone_of
 from policies.access import Scope
 
 _NOTICE_COOKIE: Final = "notice"
@@ -57,19 +58,18 @@ def page(ask: Ask, name: str, /, *, status: int = 200, **values: Any) -> web.Res
         "tenants": tenants_in(ask.request),
         "may": ask.may,
         "Scope": Scope,
-        "signed_in": True,
     }
     return _rendered(ask.request, name, status, {**frame, **values})
 
 
 def account_page(visit: Visit, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
     """A page about somebody's own account, of no tenant."""
-    return _rendered(visit.request, name, status, {"links": (), "signed_in": True, **values})
+    return _rendered(visit.request, name, status, {"links": (), **values})
 
 
 def open_page(request: web.Request, name: str, /, *, status: int = 200, **values: Any) -> web.Response:
     """A page for anyone."""
-    return _rendered(request, name, status, {"links": (), "signed_in": False, **values})
+    return _rendered(request, name, status, {"links": (), **values})
 
 
 def part(ask: Ask, name: str, /, **values: Any) -> web.Response:
@@ -109,6 +109,7 @@ def _rendered(request: web.Request, name: str, status: int, values: Mapping[str,
         nonce=nonce,
         csrf_token=request.get(TOKEN, ""),
         notice=notice,
+        zone=zone_of(request).key,
         path=request.path,
         **values,
     )

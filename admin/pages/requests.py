@@ -1,7 +1,8 @@
 """Caller requests: who asked what about their data, until when it has to be answered, and answering it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -23,10 +24,12 @@ from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.erasures import send_receipt
 from admin.pages.forms import check_typed, chosen
+from admin.pages.lists import around, every
 from admin.pages.names import names_for
-from admin.pages.queries import blank, filled, id_in, query_of, with_query
+from admin.pages.queries import blank, filled, id_in, query_of
 from admin.pages.render import go_to, page
 from admin.problems import BadRequestError, ProblemError
+from admin.zones import midnight, zone_of
 from policies.dsar import Outcome
 
 OUTCOMES: Final = (
@@ -53,9 +56,7 @@ async def show_all(ask: Ask) -> web.Response:
         names=await names_for(ask),
         contact=contact,
         is_whole=ask.projects is None,
-        next_url=with_query(ask.request, cursor=found.next_cursor) if found.next_cursor else "",
-        first_url=with_query(ask.request, cursor=None) if query.cursor else "",
-        csv_url=with_query(ask.request, cursor=None).replace("/requests", "/requests.csv", 1),
+        **around(ask.request, f"/t/{ask.tenant_id}/requests", found.next_cursor),
     )
 
 
@@ -65,16 +66,10 @@ async def as_csv(ask: Ask) -> web.StreamResponse:
     names = await names_for(ask)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        some = msgspec.structs.replace(query, cursor=None, limit=200)
-        while True:
-            found = await api.list_requests(ask, some)
-            for one in found.items:
-                project = "all" if one.project_id is None else names.project(one.project_id)
-                due = (one.received_at, one.due_at, one.is_overdue, one.closed_at, one.outcome)
-                yield (one.id, one.wish, one.origin, project, *due)
-            if found.next_cursor is None:
-                return
-            some = msgspec.structs.replace(some, cursor=found.next_cursor)
+        async for one in every(partial(api.list_requests, ask), query):
+            project = "all" if one.project_id is None else names.project(one.project_id)
+            due = (one.received_at, one.due_at, one.is_overdue, one.closed_at, one.outcome)
+            yield (one.id, one.wish, one.origin, project, *due)
 
     return await send_csv(ask, "caller-requests", _HEAD, rows())
 
@@ -113,7 +108,7 @@ async def open_one(ask: Ask) -> web.Response:
     """Take a request down."""
     form = await form_of(ask.request)
     try:
-        received = _day(form.get("received_on", ""), "received_on")
+        received = _day(ask, form.get("received_on", ""), "received_on")
         wanted = msgspec.structs.replace(filled(form, NewCallerRequest), received_at=received)
         made = await api.open_request(ask, wanted)
     except BadRequestError as error:
@@ -130,7 +125,7 @@ async def _new_page(ask: Ask, form: Mapping[str, str], error: BadRequestError | 
         form=blank(form),
         names=await names_for(ask),
         is_whole=ask.projects is None,
-        today=ask.now.date().isoformat(),
+        today=ask.now.astimezone(zone_of(ask.request)).date().isoformat(),
         wrong=blank(_wrong(error)),
     )
 
@@ -158,8 +153,7 @@ async def _show(ask: Ask, error: ProblemError | None) -> web.Response:
         names=await names_for(ask),
         outcomes=OUTCOMES,
         error=error.problem if error is not None else None,
-        next_url=with_query(ask.request, cursor=calls.next_cursor) if calls and calls.next_cursor else "",
-        first_url=with_query(ask.request, cursor=None) if query.cursor else "",
+        **around(ask.request, f"/t/{ask.tenant_id}/requests/{request_id}", calls.next_cursor if calls else None),
     )
 
 
@@ -235,11 +229,11 @@ def _ids(texts: Sequence[str]) -> tuple[UUID, ...]:
         raise BadRequestError("There is no such call.", field="session_ids") from None
 
 
-def _day(text: str, field: str) -> datetime | None:
-    """The first moment of a day; None where none was given."""
+def _day(ask: Ask, text: str, field: str) -> datetime | None:
+    """The first moment of a day where whoever asks is; None where none was given."""
     try:
-        return datetime.fromisoformat(text.strip()).replace(tzinfo=UTC) if text.strip() else None
-    except ValueError:
+        return midnight(date.fromisoformat(text.strip()), zone_of(ask.request)) if text.strip() else None
+    except (ValueError, OverflowError):
         raise BadRequestError("This is no day.", field=field, remedy="Such as 2026-01-31") from None
 
 

@@ -1,6 +1,8 @@
 """Scenarios: what each says, its drafts and versions, and what callers are told first."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -27,33 +29,30 @@ from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages import scenario_form
 from admin.pages.forms import chosen
+from admin.pages.lists import around, every
+from admin.pages.queries import blank, filled, query_of
 from admin.pages.render import go_to, page
 from admin.pages.scenario_form import FormWrongError, content_from, fields_of, languages_for, typed
 from admin.problems import BadRequestError, ConflictError, NotThereError
+from admin.zones import midnight, zone_of
 from policies.access import Scope
 from store import projects
 from store.projects import Project
 from store.scenario_text import ScenarioFileError, parse_scenario, scenario_text
 from store.scenarios import Scenario
 
-_PAGE = 50
-
 
 async def list_page(ask: Ask) -> web.Response:
     """The scenarios."""
-    cursor, project_id = (
-        uuid_or_none(ask.request.query.get("cursor")),
-        uuid_or_none(ask.request.query.get("project_id")),
-    )
-    found = await api.list_scenarios(ask, ScenarioListQuery(project_id=project_id, cursor=cursor, limit=_PAGE))
+    query = query_of(ask.request, ScenarioListQuery)
+    found = await api.list_scenarios(ask, query)
     return page(
         ask,
         "scenarios.html",
         scenarios=found.items,
-        next_cursor=found.next_cursor,
-        cursor=cursor,
+        **around(ask.request, f"/t/{ask.tenant_id}/scenarios", found.next_cursor),
+        query=query,
         projects=await project_names(ask),
-        project_id=project_id,
         writable=await writable_projects(ask),
     )
 
@@ -61,16 +60,11 @@ async def list_page(ask: Ask) -> web.Response:
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The same as a file."""
     names = await project_names(ask)
+    query = query_of(ask.request, ScenarioListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        cursor = None
-        while True:
-            found = await api.list_scenarios(ask, ScenarioListQuery(cursor=cursor, limit=200))
-            for one in found.items:
-                yield one.id, one.name, names.get(one.project_id, ""), one.published_version, one.drafted
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        async for one in every(partial(api.list_scenarios, ask), query):
+            yield one.id, one.name, names.get(one.project_id, ""), one.published_version, one.drafted
 
     return await send_csv(ask, "scenarios", ("id", "name", "project", "published version", "draft"), rows())
 
@@ -175,20 +169,52 @@ async def discard(ask: Ask) -> web.Response:
     return go_to(ask.request, place, notice)
 
 
+class VersionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form above the versions asks for: days where the API takes moments."""
+
+    since: date | None = None
+    until: date | None = None
+    """The last day."""
+    cursor: int | None = None
+
+
 async def versions(ask: Ask) -> web.Response:
     """What was published, by whom and when."""
     scenario_id = id_in(ask, "scenario_id")
     found = await api.get_scenario(ask, scenario_id)
-    text = ask.request.query.get("cursor", "")
-    cursor = int(text) if text.isdecimal() and 0 < len(text) < 9 else None
-    listed = await api.list_versions(ask, scenario_id, VersionListQuery(cursor=cursor, limit=_PAGE))
+    listed = await api.list_versions(ask, scenario_id, _version_query(ask))
     return page(
         ask,
         "scenario_versions.html",
         scenario=found,
         versions=listed.items,
-        next_cursor=listed.next_cursor,
-        cursor=cursor,
+        **around(ask.request, f"{_url(ask, scenario_id)}/versions", listed.next_cursor),
+        query=blank(ask.request.query),
+    )
+
+
+async def versions_as_csv(ask: Ask) -> web.StreamResponse:
+    """The same as a file."""
+    scenario_id = id_in(ask, "scenario_id")
+    await api.get_scenario(ask, scenario_id)
+    query = _version_query(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        async for one in every(partial(api.list_versions, ask, scenario_id), query):
+            yield one.version, one.published_at, str(one.by), one.is_current, one.copy_of
+
+    return await send_csv(ask, "versions", ("version", "published", "by", "answers calls", "copy of"), rows())
+
+
+def _version_query(ask: Ask) -> VersionListQuery:
+    wanted, zone = query_of(ask.request, VersionFilter), zone_of(ask.request)
+    return filled(
+        {
+            "since": "" if wanted.since is None else midnight(wanted.since, zone).isoformat(),
+            "until": "" if wanted.until is None else midnight(wanted.until + timedelta(days=1), zone).isoformat(),
+            "cursor": "" if wanted.cursor is None else str(wanted.cursor),
+        },
+        VersionListQuery,
     )
 
 

@@ -1,12 +1,13 @@
 """Settings of a tenant, its secrets, and what the server says about itself."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiohttp import web
 
 from admin.api import settings as api
 from admin.api.settings import NewSecret, SecretQuery, TenantSettingsWanted
 from admin.ask import Ask
+from admin.csv import send_csv
 from admin.forms import form_of
 from admin.pages.forms import check_typed
 from admin.pages.queries import blank, filled
@@ -58,6 +59,17 @@ async def set_secret(ask: Ask) -> web.Response:
     except BadRequestError as error:
         return await _show(ask, {"secret_name": form.get("name", "")}, _of_secret(error))
     return go_to(ask.request, f"/t/{ask.tenant_id}/settings#secrets", "Kept. It cannot be read again.")
+
+
+async def secrets_as_csv(ask: Ask) -> web.StreamResponse:
+    """Which secrets there are, without a character of them."""
+    found = await api.list_secrets(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        for one in found.items:
+            yield one.name, one.set_at
+
+    return await send_csv(ask, "secrets", ("name", "set"), rows())
 
 
 async def ask_removal(ask: Ask) -> web.Response:

@@ -1,7 +1,7 @@
 """How figures, lengths and numbers are written for people."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -64,6 +64,11 @@ def moment_utc(at: datetime | None) -> str:
     return _DASH if at is None else at.strftime("%Y-%m-%d %H:%M UTC")
 
 
+def last_moment(end: datetime) -> datetime:
+    """Of what goes on until `end`: so that a day that ends at midnight is shown as that day."""
+    return end - timedelta(seconds=1)
+
+
 def plain(word: str) -> str:
     """`disclosure_played` as words: `Disclosure played`."""
     return word.replace("_", " ").replace(":", " ").capitalize()
@@ -83,6 +88,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "phone": phone,
     "moment": moment,
     "moment_utc": moment_utc,
+    "last_moment": last_moment,
     "plain": plain,
     "tail": tail,
 }

@@ -1,6 +1,8 @@
 """Trunks: who may send calls, on which terms, and why the last ones were refused; with guides to set carriers up."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -8,33 +10,47 @@ import msgspec
 from aiohttp import web
 
 from admin.api import trunks as api
-from admin.api.trunks import TrunkListQuery, TrunkShown, TrunkTermsWanted
+from admin.api.trunks import CallToTry, TrunkListQuery, TrunkShown, TrunkTermsWanted, TrunkVerdict
 from admin.ask import Ask
 from admin.csv import send_csv
 from admin.forms import form_of
 from admin.guides import GUIDES
 from admin.pages.forms import check_typed, chosen
+from admin.pages.lists import around, every
+from admin.pages.queries import filled, query_of
 from admin.pages.render import go_to, page
-from admin.pages.scenarios import id_in, uuid_or_none
+from admin.pages.scenarios import id_in
 from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
 
-_PAGE = 50
 _TRANSPORTS = (("tls", "TLS: encrypted"), ("tcp", "TCP"), ("udp", "UDP"))
 _SRTP = (("mandatory", "Mandatory"), ("optional", "If the carrier offers it"), ("off", "Off: sound is not encrypted"))
 _MIN_TLS = (("1.3", "TLS 1.3"), ("1.2", "TLS 1.2: an exception, kept in the log"))
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A call that was tried on a trunk's page."""
+
+    form: Mapping[str, str]
+    verdict: TrunkVerdict | None
+    wrong: str
+    """Why it could not be tried."""
+
+
+NOT_TRIED = Tried({"ip": "", "transport": "tls", "tls": "1.3", "srtp": "true"}, None, "")
+
+
 async def list_page(ask: Ask) -> web.Response:
     """The trunks, and what was refused lately."""
-    cursor = uuid_or_none(ask.request.query.get("cursor"))
-    found = await api.list_trunks(ask, TrunkListQuery(cursor=cursor, limit=_PAGE))
+    query = query_of(ask.request, TrunkListQuery)
+    found = await api.list_trunks(ask, query)
     refused = await api.list_refusals(ask)
     return page(
         ask,
         "trunks.html",
         trunks=found.items,
-        next_cursor=found.next_cursor,
-        cursor=cursor,
+        **around(ask.request, _place(ask), found.next_cursor),
+        query=query,
         refused=refused,
         guides=GUIDES.values(),
         line=ask.services.telephone.line,
@@ -43,20 +59,27 @@ async def list_page(ask: Ask) -> web.Response:
 
 async def as_csv(ask: Ask) -> web.StreamResponse:
     """The same as a file."""
+    query = query_of(ask.request, TrunkListQuery)
 
     async def rows() -> AsyncIterator[Sequence[object]]:
-        cursor = None
-        while True:
-            found = await api.list_trunks(ask, TrunkListQuery(cursor=cursor, limit=200))
-            for one in found.items:
-                last = one.last_call.at if one.last_call else None
-                yield one.name, " ".join(one.networks), " ".join(one.transports), one.srtp, one.min_tls, last
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        async for one in every(partial(api.list_trunks, ask), query):
+            last = one.last_call.at if one.last_call else None
+            yield one.name, " ".join(one.networks), " ".join(one.transports), one.srtp, one.min_tls, last
 
     head = ("trunk", "networks", "transports", "SRTP", "lowest TLS", "last call")
     return await send_csv(ask, "trunks", head, rows())
+
+
+async def refusals_as_csv(ask: Ask) -> web.StreamResponse:
+    """What was refused lately, as a file."""
+    refused = await api.list_refusals(ask)
+
+    async def rows() -> AsyncIterator[Sequence[object]]:
+        for one in refused.items:
+            yield one.at, one.times, one.source, " ".join(one.called), one.status, one.reason, one.meaning, one.remedy
+
+    head = ("last", "times", "from", "dialled", "status", "reason", "meaning", "remedy")
+    return await send_csv(ask, "refusals", head, rows())
 
 
 async def new(ask: Ask) -> web.Response:
@@ -89,6 +112,19 @@ async def show(ask: Ask) -> web.Response:
     found = await api.get_trunk(ask, id_in(ask, "trunk_id"))
     values = msgspec.to_builtins(found)
     return _form(ask, found, {**values, "networks": "\n".join(found.networks)})
+
+
+async def test(ask: Ask) -> web.Response:
+    """Say whether a call would be let in now."""
+    trunk_id, form = id_in(ask, "trunk_id"), await form_of(ask.request)
+    verdict, wrong = None, ""
+    try:
+        verdict = await api.judge_trunk(ask, trunk_id, filled(form, CallToTry))
+    except (BadRequestError, ConflictError) as error:
+        wrong = " ".join(_errors(error).values())
+    found = await api.get_trunk(ask, trunk_id)
+    values = {**msgspec.to_builtins(found), "networks": "\n".join(found.networks)}
+    return _form(ask, found, values, tried=Tried(form, verdict, wrong))
 
 
 async def change(ask: Ask) -> web.Response:
@@ -134,13 +170,18 @@ async def guide(ask: Ask) -> web.Response:
 
 
 def _form(
-    ask: Ask, found: TrunkShown | None, values: Mapping[str, Any], errors: Mapping[str, str] | None = None
+    ask: Ask,
+    found: TrunkShown | None,
+    values: Mapping[str, Any],
+    errors: Mapping[str, str] | None = None,
+    tried: Tried = NOT_TRIED,
 ) -> web.Response:
     return page(
         ask,
         "trunk.html",
-        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors or tried.wrong else HTTPStatus.OK,
         trunk=found,
+        tried=tried,
         values=values,
         errors=errors or {},
         transports=_TRANSPORTS,

@@ -12,8 +12,9 @@ from admin.api import usage as api
 from admin.api.usage import MonthOfUsage, Usage, UsageQuery
 from admin.ask import Ask
 from admin.csv import send_csv
+from admin.pages.lists import around
 from admin.pages.names import names_for
-from admin.pages.queries import query_of, with_query
+from admin.pages.queries import query_of
 from admin.pages.render import page
 from admin.pages.shown import plain
 
@@ -53,7 +54,7 @@ async def show(ask: Ask) -> web.Response:
         calls=sum(line.calls for line in lines),
         query=query,
         names=await names_for(ask),
-        csv_url=with_query(ask.request).replace("/usage", "/usage.csv", 1),
+        **around(ask.request, f"/t/{ask.tenant_id}/usage", None),
     )
 
 

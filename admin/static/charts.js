@@ -13,14 +13,14 @@
     return found;
   };
 
-  const axes = (hourly) => {
+  const axes = ({ hourly, zone }) => {
     const look = {
       stroke: colour("ink-soft"),
       font: "12px system-ui, sans-serif",
       grid: { stroke: colour("line"), width: 1 },
       ticks: { show: false },
     };
-    const day = new Intl.DateTimeFormat(undefined, hourly ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short", timeZone: "UTC" });
+    const day = new Intl.DateTimeFormat(undefined, hourly ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short", timeZone: zone });
     const whole = (value) => (Number.isInteger(value) ? String(value) : "");
     return [
       { ...look, grid: { show: false }, size: 28, space: 64, values: (_, splits) => splits.map((at) => day.format(new Date(at * 1000))) },
@@ -36,12 +36,12 @@
       height: tall,
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { show: false } },
-      // Labels of days stand at their middle of the night in UTC, so no tick falls between two bars.
+      // Days stand at their midnight, so no tick falls between two bars.
       scales: {
         x: { range: () => [times[0] - step * 0.6, times[times.length - 1] + step * 0.6] },
         y: { range: (_, low, high) => [0, Math.max(1, high * 1.12)] },
       },
-      axes: (([x, y]) => [{ ...x, splits: () => times.filter((_, at) => at % Math.ceil(times.length / (element.clientWidth / 74)) === 0) }, y])(axes(figures.hourly)),
+      axes: (([x, y]) => [{ ...x, splits: () => times.filter((_, at) => at % Math.ceil(times.length / (element.clientWidth / 74)) === 0) }, y])(axes(figures)),
       series: [{}, ...series],
     };
   };

@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import col, delete, or_, select
+from sqlmodel import col, delete, func, or_, select
 from uuid_utils.compat import uuid7
 
 from policies.audit_tags import Actor, Tag
@@ -138,6 +138,20 @@ async def list_holds(store: TenantStore, *, project_id: UUID | None = None) -> t
         )
         for row in rows
     )
+
+
+async def find_hold(store: TenantStore, hold_id: UUID) -> Hold | None:
+    """This hold; None when there is none."""
+    return next((one for one in await list_holds(store) if one.id == hold_id), None)
+
+
+async def calls_held(store: TenantStore, hold: Hold) -> int:
+    """How many calls the hold is on."""
+    held = SessionTable.project_id == hold.project_id, SessionTable.state != "spare"
+    statement = select(func.count()).select_from(SessionTable).where(*held)
+    if hold.session_id is not None:
+        statement = statement.where(SessionTable.id == hold.session_id)
+    return await store.first(statement) or 0
 
 
 async def end_expired(store: TenantStore, now: datetime) -> int:

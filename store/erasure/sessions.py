@@ -170,11 +170,23 @@ async def find_erasure(store: TenantStore, erasure_id: UUID) -> Receipt:
     return _receipt(row)
 
 
-async def list_erasures(store: TenantStore, *, before: UUID | None = None, limit: int = 50) -> tuple[Receipt, ...]:
+async def list_erasures(
+    store: TenantStore,
+    *,
+    before: UUID | None = None,
+    limit: int = 50,
+    is_done: bool | None = None,
+    reason: Reason | None = None,
+) -> tuple[Receipt, ...]:
     """Erasures, newest first; at most `limit`. The next page begins `before` the last id of this one."""
     statement = select(ErasureTable).order_by(col(ErasureTable.id).desc()).limit(limit)
     if before is not None:
         statement = statement.where(col(ErasureTable.id) < before)
+    if is_done is not None:
+        finished = col(ErasureTable.finished_at)
+        statement = statement.where(finished.is_not(None) if is_done else finished.is_(None))
+    if reason is not None:
+        statement = statement.where(ErasureTable.reason == reason)
     return tuple(_receipt(row) for row in await store.all(statement))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from admin.telephone import Line, Telephone
 from scripts.operators import ask
-from scripts.telephone import refused_calls
+from scripts.telephone import judge_call, refused_calls
 from store import sessions
 from store.blobs import FolderBlobs
 from store.engine import Database
@@ -94,7 +94,10 @@ async def open_switchboard(settings: StoreSettings, folder: Path) -> AsyncIterat
         worker = await opened.enter_async_context(connected(desk_settings))
         edge = await opened.enter_async_context(opened_edge(desk_settings.run))
         await edge.worker()
-        telephone = Telephone(line=LINE, refused=functools.partial(refused_calls, desk_settings.run))
+        run = desk_settings.run
+        telephone = Telephone(
+            line=LINE, refused=functools.partial(refused_calls, run), judge=functools.partial(judge_call, run)
+        )
         asking = functools.partial(ask, desk_settings.run)
         world = await opened.enter_async_context(open_world(settings, folder, ask_desk=asking, telephone=telephone))
         await stock(desk_settings, database, world.bakery, world.bakery_second, world.stranger)

@@ -1,5 +1,6 @@
 """How long things are kept and what is held: seen before it is changed, changed, and kept from going."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,11 +56,17 @@ async def test_a_change_shows_what_it_would_delete_and_that_is_what_goes(
     _, preview = await api(world, "GET", f"{path}/preview", recording_days=10, transcript_days=15)
     assert (preview["recordings"], preview["calls"]) == (2, 2)
     status, text = await look(world, f"/retention/{shop.project_id}?recording_days=10&transcript_days=15&legal_basis=")
-    assert (status, "delete 2 recordings and the words of 2 calls tomorrow" in text) == (200, True)
-    status, _, where = await send(
-        world, f"/retention/{shop.project_id}", {"recording_days": "10", "transcript_days": "15", "legal_basis": ""}
-    )
+    assert (status, "Tonight 2 recordings and the words of 2 calls go" in text) == (200, True)
+    wish = {"recording_days": "10", "transcript_days": "15", "legal_basis": ""}
+    status, text, _ = await send(world, f"/retention/{shop.project_id}", wish)
+    assert (status, "Tonight 2 recordings" in text, "confirmation-error" in text) == (422, True, True)
+    assert (await api(world, "GET", path))[1]["recording_days"] == 90
+    status, _, where = await send(world, f"/retention/{shop.project_id}", wish | {"confirmation": "change"})
     assert (status, where) == (303, f"{world.tenant}/retention")
+    status, released = await api(world, "GET", f"/holds/{held['id']}/preview")
+    assert (status, released["calls_held"], released["recordings"], released["calls"]) == (200, 1, 1, 1)
+    status, text = await look(world, f"/holds/{held['id']}/release")
+    assert (status, "Tonight 1 recording and the words of 1 call go" in text) == (200, True)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     await expire(world.services.database, world.services.blobs, shop.tenant_id, tomorrow, seller_country="DE")
     async with world.services.database.tenant(shop.tenant_id) as store:
@@ -100,8 +107,30 @@ async def test_holds_are_placed_listed_and_released_on_the_page(world: World) ->
     assert "'=2 O 7/26" in {row[3] for row in await rows_of(world, "/holds.csv")}
     _, found = await api(world, "GET", "/holds", project_id=project)
     (hold_id,) = [one["id"] for one in found["items"] if one["reason"] == "=2 O 7/26"]
-    assert (await send(world, f"/holds/{hold_id}/release", {}))[0] == 303
-    assert (await send(world, f"/holds/{hold_id}/release", {}))[0] == 404
+    release = f"/holds/{hold_id}/release"
+    status, text, _ = await send(world, release, {"confirmation": "relase"})
+    assert (status, "confirmation-error" in text, "=2 O 7/26" in text) == (422, True, True)
+    assert (await send(world, release, {"confirmation": "release"}))[0] == 303
+    assert (await send(world, release, {"confirmation": "release"}))[0] == 404
+
+
+async def test_placing_a_hold_says_how_many_calls_it_keeps(world: World) -> None:
+    """Those of the project, and of no other."""
+    for shop in (world.bakery, world.bakery, world.bakery_second):
+        await add_call(world, shop)
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    form = {"project_id": str(world.bakery.project_id), "reason": "3 O 9/26", "until": until}
+    async with world.client.post(
+        f"{world.tenant}/holds", data=form, headers=world.browser("olga"), allow_redirects=False
+    ) as answer:
+        shown = base64.urlsafe_b64decode(answer.cookies["notice"].value).decode()
+    assert "2 calls are held" in shown
+    _, found = await api(world, "GET", "/holds", project_id=str(world.bakery.project_id))
+    (hold_id,) = [one["id"] for one in found["items"] if one["reason"] == "3 O 9/26"]
+    _, preview = await api(world, "GET", f"/holds/{hold_id}/preview", "edgar")
+    assert (preview["calls_held"], preview["recordings"], preview["calls"]) == (2, 0, 0)
+    assert (await api(world, "GET", f"/holds/{hold_id}/preview", "stranger"))[0] == 404
+    assert (await send(world, f"/holds/{hold_id}/release", {"confirmation": "release"}))[0] == 303
 
 
 async def test_an_editor_reads_the_rules_of_their_project_and_changes_none(world: World) -> None:

@@ -62,6 +62,16 @@ async def test_vendored_files_are_what_the_list_says() -> None:
     assert found == listed
 
 
+async def test_no_file_lies_there_that_no_page_loads() -> None:
+    """Each is named by a template, or is part of the one style sheet."""
+    built_in = {"vendor/pico/pico.min.css", "vendor/uplot/uPlot.min.css"}
+    named = {name for path in TEMPLATES.rglob("*.html") for name in re.findall(r'asset\("([^"]+)"\)', path.read_text())}
+    there = {
+        path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix in {".css", ".js", ".svg"}
+    }
+    assert there == named | built_in
+
+
 async def test_no_template_holds_a_style_or_a_script_of_its_own() -> None:
     """The policy would refuse them in the browser, silently for whoever looks at the page."""
     for path in TEMPLATES.rglob("*.html"):
@@ -99,3 +109,15 @@ async def test_the_menu_shows_what_somebody_may_open(world: World) -> None:
     assert link in owner
     assert link not in viewer
     assert 'aria-current="page"' in viewer
+
+
+@pytest.mark.parametrize(
+    "path", ["/account/security", "/invitations/{tenant_id}/over", "{tenant}/calls", "{tenant}/calls/over"]
+)
+async def test_every_page_of_who_is_signed_in_has_the_way_out(world: World, path: str) -> None:
+    """With a tenant's menu and without, also where something is wrong: in the frame, before what the page is about."""
+    place = path.format(tenant=world.tenant, tenant_id=world.bakery.tenant_id)
+    headers = world.browser("olga") | {"Accept": "text/html"}
+    async with world.client.get(place, headers=headers) as answer:
+        frame, _, _ = (await answer.text()).partition('<main id="main"')
+    assert 'action="/sign-out"' in frame

@@ -114,6 +114,47 @@ async def test_a_new_trunk_may_call_without_a_restart(board: Switchboard) -> Non
     assert "Last call refused" in text
 
 
+async def test_a_call_is_tried_before_the_carrier_sends_one(board: Switchboard) -> None:
+    """What the edge itself would say: of the address, the transport, TLS and the sound; on the page with what to do."""
+    _, made = await board.api("POST", "/trunks", {**TERMS, "networks": ["198.18.0.0/28"]})
+    await board.api("POST", "/trunks", {**TERMS, "networks": ["198.18.7.1"]}, who="stranger")
+    edge = ControlSender(board.edge.control)
+    run = board.edge.settings.run_folder
+    async with asyncio.TaskGroup() as group:
+        carrying = group.create_task(publish_trunks(run, functools.partial(trunk_terms, board.database), edge))
+        async with asyncio.timeout(5):
+            while True:
+                if (await _tried(board, made["id"]))["let_in"]:
+                    break
+                await asyncio.sleep(0.02)
+        carrying.cancel()
+    edge.close()
+    for change, status, reason in (
+        ({"ip": "198.18.0.16"}, 403, "the source address belongs to no trunk"),
+        ({"ip": "198.18.7.1"}, 403, "the source address belongs to no trunk"),
+        ({"transport": "udp"}, 403, "the trunk does not use this transport"),
+        ({"tls": "1.2"}, 0, "TLSv1.2 is below the trunk's floor"),
+        ({"srtp": False}, 488, "this trunk allows SRTP only"),
+    ):
+        refusal = (await _tried(board, made["id"], **change))["refusal"]
+        assert (refusal["status"], refusal["reason"]) == (status, reason)
+    assert (await board.api("POST", f"/trunks/{made['id']}/test", {"ip": "nowhere"}))[1]["field"] == "ip"
+    assert (await board.api("POST", f"/trunks/{made['id']}/test", {"ip": "198.18.0.1"}, who="stranger"))[0] == 404
+    form = {"ip": "198.18.0.1", "transport": "tls", "tls": "1.3", "srtp": "false"}
+    status, _, text = await board.send(f"/trunks/{made['id']}/test", form)
+    assert (status, "Turn on SRTP (SDES) at the carrier" in text) == (200, True)
+    status, _, text = await board.send(f"/trunks/{made['id']}/test", form | {"srtp": "true"})
+    assert (status, "The call would be let in." in text) == (200, True)
+    status, _, text = await board.send(f"/trunks/{made['id']}/test", form | {"ip": "nowhere"})
+    assert (status, "ip-error" in text) == (422, True)
+
+
+async def _tried(board: Switchboard, trunk_id: str, **change: object) -> dict[str, Any]:
+    status, verdict = await board.api("POST", f"/trunks/{trunk_id}/test", {"ip": "198.18.0.1", **change})
+    assert status == 200
+    return dict(verdict)
+
+
 async def test_another_tenants_callers_are_not_decided_for(board: Switchboard) -> None:
     """Whoever would take a part of a network out of another tenant's terms is told so; on its terms it is shared."""
     network = {"networks": ["198.51.100.0/28"]}
