@@ -3,8 +3,8 @@
 Handling is a lattice: the stricter of two is again one. A project's is the stricter of what somebody wished for and,
 with the switch on, of `FORCED`. There is no other way to a project's handling, so there is no way around.
 
-That recordings are sealed under a key below the tenant's own, and that no log holds content, is so for every project,
-and therefore no setting.
+That recordings are sealed under a key below the tenant's own, and that no log and no mail holds what was said or who
+called, is so for every project, and therefore no setting.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,6 @@ class Handling:
 
     baa_only: bool = False
     """Data goes only to sub-processors with a business associate agreement (45 CFR 164.502(e))."""
-    content_stays_in: bool = False
-    """Notifications and webhooks carry ids only, never what was said or who called."""
     mfa_for_all: bool = False
     """Every member needs a second factor, not only owners (45 CFR 164.312(d))."""
     idle_minutes: int | None = None
@@ -31,7 +29,6 @@ class Handling:
 
 FORCED: Final = Handling(
     baa_only=True,
-    content_stays_in=True,
     mfa_for_all=True,
     idle_minutes=15,
     reads_audited=True,
@@ -44,7 +41,6 @@ def stricter(one: Handling, other: Handling) -> Handling:
     minutes = [value for value in (one.idle_minutes, other.idle_minutes) if value is not None]
     return Handling(
         baa_only=one.baa_only or other.baa_only,
-        content_stays_in=one.content_stays_in or other.content_stays_in,
         mfa_for_all=one.mfa_for_all or other.mfa_for_all,
         idle_minutes=min(minutes, default=None),
         reads_audited=one.reads_audited or other.reads_audited,

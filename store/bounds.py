@@ -7,7 +7,6 @@ import msgspec
 from sqlmodel import col, select, update
 
 from policies.audit_tags import Actor, Tag
-from policies.hipaa import Handling, handling
 from policies.residency import Bounds, Residency, may_receive
 from policies.subprocessors import Place
 from policies.verdict import Deny
@@ -37,16 +36,6 @@ async def strictest(store: TenantStore) -> Bounds:
     rows = await store.rows(select(ProjectTable.residency, ProjectTable.hipaa))
     eu_only = any(residency != "anywhere" for residency, _ in rows)
     return Bounds("eu_only" if eu_only else "anywhere", any(hipaa for _, hipaa in rows))
-
-
-async def handling_of(store: TenantStore, project_id: UUID) -> Handling:
-    """How carefully what a project holds is to be handled, such as in webhooks. Raises `NoProjectError`."""
-    return handling(hipaa=(await bounds_of(store, project_id)).hipaa)
-
-
-async def handling_of_members(store: TenantStore) -> Handling:
-    """The same for what belongs to no single project: how the tenant's members sign in, and are signed out."""
-    return handling(hipaa=(await strictest(store)).hipaa)
 
 
 async def set_residency(

@@ -65,7 +65,6 @@ def test_no_combination_lets_eu_data_out(place: Place, hipaa: bool) -> None:  # 
 _HANDLINGS = st.builds(
     Handling,
     baa_only=st.booleans(),
-    content_stays_in=st.booleans(),
     mfa_for_all=st.booleans(),
     idle_minutes=st.none() | st.integers(1, 600),
     reads_audited=st.booleans(),
@@ -77,7 +76,7 @@ _HANDLINGS = st.builds(
 def test_health_data_force_each_setting(wished: Handling) -> None:
     """No wish gets below what is forced, stricter wishes stay, and without the switch nothing is forced."""
     got = handling(hipaa=True, wished=wished)
-    assert (got.baa_only, got.content_stays_in, got.mfa_for_all, got.reads_audited) == (True, True, True, True)
+    assert (got.baa_only, got.mfa_for_all, got.reads_audited) == (True, True, True)
     assert got.idle_minutes is not None
     assert got.idle_minutes == min(15, wished.idle_minutes or 15)
     assert got.documentation_years == max(6, wished.documentation_years)

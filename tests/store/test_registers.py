@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from policies.audit_tags import OPERATOR, Tag
-from policies.hipaa import FORCED, Handling
+from policies.hipaa import FORCED
 from policies.residency import Bounds
 from policies.subprocessors import NOTICE_DAYS, Data, Place, Subprocessor
 from policies.verdict import Deny
@@ -20,6 +20,8 @@ from store.dsar.contacts import set_contact
 from store.engine import Database
 from store.house import open_house
 from store.outbox import find_mail
+from store.people import accounts
+from store.people.memberships import grant_role, standing_of
 from store.registers import RegisterRefusedError
 from store.scope import TenantStore
 from store.tables.registers import MailTable
@@ -193,16 +195,22 @@ async def test_a_server_that_cannot_keep_to_it_says_so(database: Database, baker
 
 async def test_health_care_forces_how_members_sign_in(database: Database, bakery: Shop, florist: Shop) -> None:
     """With one project for health care every member of the tenant is asked for more; of other tenants nobody is."""
+    async with open_house(database) as house:
+        vera = (await accounts.find_or_make(house, "vera@agency.example")).id
+
+    async def asked(store: TenantStore) -> tuple[bool, int | None]:
+        standing = await standing_of(store, vera)
+        return standing.must_have_second_factor, standing.idle_minutes
+
     async with database.tenant(bakery.tenant_id) as store:
         other = await add_receptionist(store, "Kiosk", "+493023125077")
-        assert await bounds.handling_of_members(store) == Handling()
+        await grant_role(store, vera, "viewer", project_id=other.project_id, actor=OPERATOR)
+        assert await asked(store) == (False, None)
         await bounds.set_hipaa(store, bakery.project_id, on=True, kept_at=(), actor=OPERATOR)
-        assert await bounds.handling_of(store, bakery.project_id) == FORCED
-        assert await bounds.handling_of(store, other.project_id) == Handling()
-        found = await bounds.handling_of_members(store)
-    assert (found.mfa_for_all, found.idle_minutes) == (True, 15)
+        assert await asked(store) == (True, FORCED.idle_minutes)
     async with database.tenant(florist.tenant_id) as store:
-        assert await bounds.handling_of_members(store) == Handling()
+        await grant_role(store, vera, "viewer", actor=OPERATOR)
+        assert await asked(store) == (False, None)
 
 
 def test_no_other_way_to_a_project_s_handling() -> None:
