@@ -6,8 +6,10 @@ from uuid import UUID
 import pytest
 
 from policies.audit_tags import OPERATOR
+from policies.retention import Wishes
 from store import numbers, scenarios, sessions
 from store.engine import Database
+from store.erasure.expiry import set_retention
 from store.scenarios import ConsentWishes, ModelWishes, RecordingWishes, Scenario, TransferTarget
 from tests.database import Shop
 from tests.voice.desk.conftest import Worker, stock
@@ -201,3 +203,33 @@ async def test_preparing_leaves_no_call_behind(
     await worker.granted(bakery.called)
     with capsys.disabled():
         print(f"\nfirst plan after preparing: {(time.perf_counter() - began) * 1000:.1f} ms")  # noqa: T201 - see above
+
+
+@pytest.mark.parametrize("always_ask", [False, True])
+async def test_a_project_that_keeps_no_recordings_makes_none(
+    worker: Worker, bakery: Shop, database: Database, settings: DeskSettings, *, always_ask: bool
+) -> None:
+    """0 days: no recording is allowed, announced or asked for, whatever a scenario wishes; words are its own matter."""
+    wishes = Wishes(jurisdiction="DE", recording_days=0)
+    async with database.tenant(bakery.tenant_id) as store:
+        await set_retention(store, bakery.project_id, wishes, actor=OPERATOR)
+    content = Scenario(name="Day", instructions="Help.", consent=ConsentWishes(always_ask=always_ask))
+    await publish(database, settings, bakery, content)
+    plan = await worker.granted(bakery.called)
+    assert not plan.recording.allowed
+    assert not plan.consent.asked
+    assert plan.consent.question is None
+    assert "aufgezeichnet" not in plan.clips.disclosure.text
+    assert plan.recording.transcript
+
+
+async def test_a_project_that_keeps_no_transcripts_writes_none(
+    worker: Worker, bakery: Shop, database: Database
+) -> None:
+    """0 days: no word is written down though the scenario wishes for it; the sound may be recorded."""
+    assert (await worker.granted(bakery.called)).recording.transcript
+    async with database.tenant(bakery.tenant_id) as store:
+        await set_retention(store, bakery.project_id, Wishes(jurisdiction="DE", transcript_days=0), actor=OPERATOR)
+    plan = await worker.granted(bakery.called)
+    assert not plan.recording.transcript
+    assert plan.recording.allowed
