@@ -1,6 +1,7 @@
-"""Secrets that a tenant gives us to use: a plugin's token, a webhook's signing key, a trunk's password.
+"""Secrets that a tenant has us keep for tools that are written for this server, such as a plugin's token.
 
-They go in and are used. Nobody gets to see one again: what can be shown is its name and its last four characters.
+A tool takes what it needs with `use_secret`. Nobody gets to see one again: what can be shown is its name and its last
+four characters. Nothing that comes with the server uses any, and whoever is asked for one is told so.
 """
 
 import re

@@ -102,7 +102,7 @@ async def list_secrets(ask: Ask) -> SecretPage:
 
 
 async def set_secret(ask: Ask, body: NewSecret) -> SecretShown:
-    """Keep a secret, in place of the one of that name. It cannot be read again."""
+    """Keep a secret for a tool of your own, in place of the one of that name. What comes with the server uses none."""
     try:
         async with ask.store() as store:
             known = await secrets_vault.set_secret(store, body.name, Secret(body.value), actor=ask.actor)

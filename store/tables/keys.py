@@ -38,7 +38,7 @@ class DataKeyTable(TenantRow, table=True):
 
 
 class SecretTable(TenantRow, table=True):
-    """Something that we have to use and never show: a plugin's token, a trunk's password."""
+    """Something that a tool has to use and nobody is shown, such as a plugin's token."""
 
     __tablename__: ClassVar[str] = "secrets"
 

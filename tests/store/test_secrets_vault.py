@@ -1,5 +1,6 @@
-"""Secrets that tenants have given us: used, and never shown."""
+"""Secrets that tenants have given us to keep: for tools to use, and never shown."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from store.settings import StoreSettings
 from store.tables.keys import SecretTable
 from tests.database import Shop, connected
 
+ROOT = Path(__file__).resolve().parents[2]
 ANNA = Actor("user", "0192-anna")
 PLAIN = "canary-plugin-token-51f0"
 
@@ -94,3 +96,17 @@ async def test_a_value_is_there_and_bounded(database: Database, bakery: Shop, pl
     async with database.tenant(bakery.tenant_id) as store:
         with pytest.raises(SecretRefusedError):
             await secrets_vault.set_secret(store, "trunk", Secret(plain), actor=ANNA)
+
+
+def test_what_is_said_of_them_is_so() -> None:
+    """Command, page and API say that nothing of the server uses one, as long as nothing does."""
+    users = [
+        str(path.relative_to(ROOT))
+        for room in ("policies", "sip", "voice", "store", "admin", "scripts")
+        for path in (ROOT / room).rglob("*.py")
+        if "use_secret(" in path.read_text(encoding="utf-8")
+    ]
+    assert users == ["store/secrets_vault.py"], "then say where they are asked for what uses them"
+    for said in ("scripts/cli_keys.py", "admin/templates/settings.html", "admin/api/settings.py"):
+        text = " ".join((ROOT / said).read_text(encoding="utf-8").split())
+        assert re.search(r"othing that comes with (it|the server) uses any|comes with the server uses none", text), said
