@@ -74,24 +74,18 @@ def is_ordinary_line(number: PhoneNumber) -> bool:
     return number.region != "001" and phonenumbers.number_type(phonenumbers.parse(number.e164, None)) in _ORDINARY
 
 
-def written_forms(number: PhoneNumber) -> tuple[str, ...]:
-    """How networks write this number as that of a caller: with its plus, without, behind 00 or 011, and nationally.
+def region_of(jurisdiction: str) -> str:
+    """In which country's numbering plan a business of this jurisdiction lies: "US" for "US-CA"."""
+    return jurisdiction.partition("-")[0]
 
-    The national ones are those of its own country and may be another's number elsewhere: read each again, with the
-    region of who received it, before taking it for this number.
+
+def identity_of(caller: str, region: str) -> str:
+    """Whom a line means by what it wrote: E.164, however a trunk of this region writes it (+49 30…, 0049 30…, 030…).
+
+    What is no number, such as the name of an extension, is its own identity.
     """
-    parsed = phonenumbers.parse(number.e164, None)
-    digits = number.e164.removeprefix("+")
-    national = phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL)
-    forms = (
-        number.e164,
-        digits,
-        "00" + digits,
-        "011" + digits,
-        phonenumbers.normalize_digits_only(national),
-        phonenumbers.national_significant_number(parsed),
-    )
-    return tuple(dict.fromkeys(forms))
+    number = parse_number(caller, region)
+    return caller if number is None else number.e164
 
 
 def spaced_form(text: str) -> str:

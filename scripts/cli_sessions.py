@@ -21,9 +21,11 @@ from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
 from scripts.console import console
-from store import recordings, sessions
+from store import call_lists, recordings, sessions
 from store.audit.log import record
 from store.blobs import BlobMissingError
+from store.call_lists import Wanted
+from store.dsar.search import NoNumberError, read_number
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import KeyShreddedError
 from store.recordings import RecordingInfo
@@ -67,12 +69,14 @@ async def find_tenant_of(books: Books, session_id: UUID) -> UUID:
 
 
 async def read_whole(books: Books, session_id: UUID) -> WholeSession:
-    """Everything about one call. Raises `CommandError` when there is no such call."""
+    """Everything about one call; the audit log says so. Raises `CommandError` when there is no such call."""
     async with books.database.tenant(await find_tenant_of(books, session_id)) as store:
         session = await sessions.find_session(store, session_id, actor=OPERATOR)
         if session is None:
             raise CommandError(f"ID: session {session_id} is gone")
         readable = session.readable
+        if readable:
+            await record(store, OPERATOR, Tag.TRANSCRIPT_EXPORTED, objects={"session": str(session_id)})
         return WholeSession(
             session,
             await sessions.turns_of(store, session_id, reader=READS_ALL) if readable else (),
@@ -97,8 +101,13 @@ def list_calls(
         return
 
     async def work() -> tuple[Session, ...]:
+        try:
+            number = None if caller is None else read_number(caller)
+        except NoNumberError as error:
+            raise CommandError(f"--caller: {error}") from None
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
-            return await sessions.list_sessions(store, caller=caller, limit=limit, actor=OPERATOR)
+            found = await call_lists.list_calls(store, Wanted(number=number), limit=limit, actor=OPERATOR)
+            return tuple(one.session for one in found.calls)
 
     found = run(work())
     if as_json:

@@ -78,7 +78,11 @@ async def open_session(
     """
     session_id = uuid7()
     key = await store.keys.make_data_key(store, session_id)
-    sealed, index = (None, None) if caller is None else await seal_caller(store, session_id, key.key, caller)
+    sealed, index = (
+        (None, None)
+        if caller is None
+        else await seal_caller(store, session_id, key.key, caller, where.project.jurisdiction)
+    )
     await store.fixed(
         _OPEN,
         id=session_id,

@@ -9,15 +9,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 from sqlmodel import col, exists, not_, select
 
-from policies.audit_tags import Actor
-from policies.numbers import PhoneNumber, parse_number, written_forms
+from policies.audit_tags import Actor, Tag
+from policies.numbers import PhoneNumber
 from store import sessions
-from store.dsar.search import region_of
+from store.dsar.search import calls_of, record_query
 from store.scope import TenantStore
 from store.sessions import Session
 from store.tables.base import among
 from store.tables.calls import RecordingTable, SessionTable
-from store.tables.setup import ProjectTable
 from store.transfers import first_id
 
 Outcome = Literal["answered", "missed"]
@@ -55,7 +54,6 @@ class PageOfCalls:
     """Some of the calls."""
 
     calls: tuple[Listed, ...]
-    """Where a number was asked for, these may be fewer than fit the page, and there may still be more."""
     next_before: UUID | None
     """The next page begins before this id; None at the end."""
 
@@ -63,18 +61,23 @@ class PageOfCalls:
 async def list_calls(
     store: TenantStore, wanted: Wanted, *, before: UUID | None = None, limit: int = 50, actor: Actor
 ) -> PageOfCalls:
-    """A page of the calls that are wanted, newest first."""
+    """A page of the calls that are wanted, newest first. Whoever asks for a number leaves that in the audit log."""
     statement = select(SessionTable.id).where(SessionTable.state != "spare", *_conditions(wanted))
     if wanted.number is not None:
-        statement = statement.where(col(SessionTable.caller_index).in_(await _indexes(store, wanted.number)))
+        statement = statement.where(*await calls_of(store, wanted.number))
     if before is not None:
         statement = statement.where(col(SessionTable.id) < before)
     ids = await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit + 1))
     shown = ids[:limit]
     found = await sessions.find_sessions(store, shown, actor=actor)
     if wanted.number is not None:
-        regions = await _regions(store)
-        found = tuple(one for one in found if _is_of(one, wanted.number, regions))
+        await record_query(
+            store,
+            actor,
+            Tag.SESSIONS_SEARCHED,
+            wanted.number,
+            facts={"found": len(found), "more": len(ids) > limit},
+        )
     with_sound = await recorded_among(store, shown)
     return PageOfCalls(
         tuple(Listed(one, one.id in with_sound) for one in found), shown[-1] if len(ids) > limit else None
@@ -116,18 +119,3 @@ async def projects_of_calls(store: TenantStore, session_ids: Collection[UUID]) -
         among(SessionTable.id, session_ids), SessionTable.state != "spare"
     )
     return {row.id: row.project_id for row in await store.rows(statement)}
-
-
-async def _indexes(store: TenantStore, number: PhoneNumber) -> list[bytes]:
-    """Every blind index under which calls of this number may be found, for each way in which lines write it."""
-    return [one for form in written_forms(number) for one in await sessions.caller_indexes(store, form)]
-
-
-async def _regions(store: TenantStore) -> Mapping[UUID, str | None]:
-    rows = await store.rows(select(ProjectTable.id, ProjectTable.jurisdiction))
-    return {project_id: region_of(jurisdiction) for project_id, jurisdiction in rows}
-
-
-def _is_of(session: Session, number: PhoneNumber, regions: Mapping[UUID, str | None]) -> bool:
-    """Whether what the line gave is this number when read where the call came in."""
-    return session.caller is not None and parse_number(session.caller, regions.get(session.project_id)) == number

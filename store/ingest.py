@@ -43,7 +43,7 @@ async def take_in(store: TenantStore, report: CallReport) -> None:
     if session is None or report.session_id not in keys:
         raise SessionErasedError(str(report.session_id))
     key = keys[report.session_id]
-    await _write_session(store, report, key)
+    await _write_session(store, report, key, await sessions.jurisdiction_of(store, session.project_id))
     await _write_words(store, report, CallColumns(key, store.tenant_id))
     await store.put(
         ConsentEventTable,
@@ -89,11 +89,11 @@ async def take_in(store: TenantStore, report: CallReport) -> None:
 _RECORDING = ("blob", "sealed_bytes", "samples", "starts_at_sample")
 
 
-async def _write_session(store: TenantStore, report: CallReport, key: bytes) -> None:
+async def _write_session(store: TenantStore, report: CallReport, key: bytes, jurisdiction: str) -> None:
     sealed, index = (
         (None, None)
         if report.caller is None
-        else await sessions.seal_caller(store, report.session_id, key, report.caller)
+        else await sessions.seal_caller(store, report.session_id, key, report.caller, jurisdiction)
     )
     await store.change(
         update(SessionTable)

@@ -13,24 +13,23 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from sqlmodel import case, col, exists, func, not_, select, tuple_, update
+from sqlmodel import case, col, func, not_, select, tuple_, update
 
 from policies.audit_tags import Actor, Tag
 from policies.erasure_rules import Holds
 from policies.key_schedule import RENEWED, Purpose
 from store import sessions
-from store.audit.log import forget, openings_of, record, rename_subject
+from store.audit.log import openings_of, record, rename_subject
 from store.engine import Database
 from store.jobs import Round, Work, defer
 from store.key_rotation import destroy_empty, is_any_due, rotate, tenants_with_work
 from store.keys import PUBLISHED, KeyShreddedError, is_index
+from store.known_callers import forget_strangers
 from store.scope import TenantStore
 from store.sealed_rows import KEYED, KeyedColumn, begins_with
 from store.sealing import CallColumns, Columns, SealBrokenError
 from store.tables.audit import AuditPersonalTable, SubjectKeyTable
 from store.tables.base import TenantRow
-from store.tables.calls import SessionTable
-from store.tables.dsar import DsarCaseTable
 from store.tables.keys import DataKeyTable
 from store.visits import each_tenant
 
@@ -79,7 +78,10 @@ async def reencrypt(
         {keyed.place: await _renew_column(database, tenant_id, keyed, prefixes, told) for keyed in _IN_PLACE}
     )
     renewed["keys.subject_keys.subject"] = await _rename_subjects(database, tenant_id, prefixes)
-    await _forget_strangers(database, tenant_id)
+    # While old and new indexes are in use side by side, a person's last call may go under one and leave a trace in the
+    # audit log under the other, where nobody looks for it.
+    async with database.tenant(tenant_id) as store:
+        await forget_strangers(store)
     facts = {place: count for place, count in sorted(renewed.items()) if count}
     if facts:
         async with database.tenant(tenant_id) as store:
@@ -238,16 +240,3 @@ async def _new_name(store: TenantStore, subject: bytes) -> bytes | None:
             if subject in indexes:
                 return indexes[0]
     return None
-
-
-async def _forget_strangers(database: Database, tenant_id: UUID) -> int:
-    """Forget persons of whom nothing else is left; how many.
-
-    While old and new indexes are in use side by side, a person's last call may go under one and leave a trace in the
-    audit log under the other, where nobody looks for it.
-    """
-    called = select(SessionTable.id).where(SessionTable.caller_index == SubjectKeyTable.subject)
-    asked = select(DsarCaseTable.id).where(DsarCaseTable.caller_index == SubjectKeyTable.subject)
-    async with database.tenant(tenant_id) as store:
-        strangers = await store.all(select(SubjectKeyTable.subject).where(~exists(called), ~exists(asked)))
-        return sum([await forget(store, one) > 0 for one in strangers if is_index(one)])

@@ -16,13 +16,16 @@ from uuid_utils.compat import uuid7
 
 from policies.access import Reader, Visibility
 from policies.audit_tags import Actor
+from policies.numbers import identity_of, region_of
 from policies.redaction import redact_together
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import DataKey
+from store.known_callers import forget_strangers
 from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import CallColumns
 from store.tables.calls import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
+from store.tables.setup import ProjectTable
 from store.visibility import visibility_of
 
 State = Literal["spare", "open", "ended"]
@@ -49,7 +52,7 @@ class OpenedSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One call. `caller` is None when it was withheld, and also when the call was erased."""
+    """One call. `caller` is None when it was withheld, and also when the call was erased; a number is in E.164."""
 
     id: UUID
     project_id: UUID
@@ -107,15 +110,30 @@ async def open_session(
         language=language,
     )
     if caller is not None:
-        row.caller_sealed, row.caller_index = await seal_caller(store, session_id, data_key.key, caller)
+        jurisdiction = await jurisdiction_of(store, project_id)
+        row.caller_sealed, row.caller_index = await seal_caller(store, session_id, data_key.key, caller, jurisdiction)
     await store.add(row)
     return OpenedSession(session_id, data_key)
 
 
-async def seal_caller(store: TenantStore, session_id: UUID, data_key: bytes, caller: str) -> tuple[bytes, bytes]:
-    """A caller's number as it is stored: sealed, and as the blind index it is found by."""
-    sealed = CallColumns(data_key, store.tenant_id).seal(caller, "sessions", _CALLER, session_id)
-    return sealed, await caller_index(store, caller)
+async def seal_caller(
+    store: TenantStore, session_id: UUID, data_key: bytes, caller: str, jurisdiction: str
+) -> tuple[bytes, bytes]:
+    """A caller's number as it is stored: sealed, and as the blind index it is found by.
+
+    Both are of the number in E.164, read where the call came in. So one person is one index for calls, logs and cases,
+    and nothing is left of somebody because two trunks write numbers in two ways.
+    """
+    identity = identity_of(caller, region_of(jurisdiction))
+    sealed = CallColumns(data_key, store.tenant_id).seal(identity, "sessions", _CALLER, session_id)
+    return sealed, await caller_index(store, identity)
+
+
+async def jurisdiction_of(store: TenantStore, project_id: UUID) -> str:
+    """Where a project's calls come in. The project must be there."""
+    found = await store.first(select(ProjectTable.jurisdiction).where(ProjectTable.id == project_id))
+    assert found is not None  # noqa: S101 - whoever asks has its call, which has its project; for the type checker
+    return found
 
 
 async def use_spare(store: TenantStore, session_id: UUID) -> bool:
@@ -157,12 +175,15 @@ async def close_session(
 
 async def discard_session(store: TenantStore, session_id: UUID) -> bool:
     """Remove a plan that no call was answered with, and its key; False when there is none, or it was a call."""
+    row = await store.first(select(SessionTable).where(SessionTable.id == session_id))
     statement = delete(SessionTable).where(
         col(SessionTable.id) == session_id, col(SessionTable.state) != "ended", col(SessionTable.started_at).is_(None)
     )
     if not await store.change(statement):
         return False
     await store.keys.shred(store, session_id)
+    if row is not None and row.caller_index is not None:
+        await forget_strangers(store, (row.caller_index,))
     return True
 
 
@@ -212,7 +233,7 @@ async def list_sessions(
 ) -> tuple[Session, ...]:
     """Calls, newest first; at most `limit`. The next page begins `before` the last id of this one.
 
-    `caller` finds the calls of one number, in the form the line gave it (E.164 where it is a number).
+    `caller` finds the calls of one number in E.164, or of whatever else the line gave.
     """
     statement = select(SessionTable.id).where(SessionTable.state != "spare")
     if project_id is not None:
@@ -226,7 +247,12 @@ async def list_sessions(
 
 
 async def turns_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[Turn, ...]:
-    """What was said, in order; nothing where the reader may not. Raises `KeyShreddedError` when the call was erased."""
+    """What was said, in order; nothing where the reader may not.
+
+    Raises:
+        KeyShreddedError: The call was erased.
+        LockedError: Its project is being deleted.
+    """
     rows = await store.all(select(TurnTable).where(TurnTable.session_id == session_id).order_by(col(TurnTable.ordinal)))
     visibility = await visibility_of(store, session_id, reader)
     if not rows or visibility == "none":
@@ -288,7 +314,8 @@ async def consent_of(store: TenantStore, session_id: UUID) -> tuple[ConsentEvent
 async def events_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[SessionEvent, ...]:
     """Everything else its journal says, in order.
 
-    `personal` is empty once the call was erased, and for readers who may not see everything.
+    `personal` is empty once the call was erased, and for readers who may not see everything. Raises `LockedError` where
+    its project is being deleted.
     """
     rows = await store.all(
         select(SessionEventTable)

@@ -15,10 +15,9 @@ from admin.ask import Ask
 from admin.problems import BadRequestError, ConflictError, NotThereError, ProblemError
 from policies.access import Scope
 from policies.erasure import Reason
-from policies.numbers import PhoneNumber, parse_number
+from policies.numbers import PhoneNumber, parse_number, region_of
 from store import call_lists, projects, sessions
 from store.call_lists import Listed, Outcome, Wanted
-from store.dsar.search import region_of
 from store.erasure.holds import HeldError
 from store.erasure.sessions import erase_sessions
 from store.projects import Project
@@ -123,16 +122,10 @@ async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
     wanted = set(body.session_ids)
     async with ask.store() as store:
         projects_of = await call_lists.projects_of_calls(store, wanted)
-        not_there = NotThereError(
-            "One of these calls is not there.", field="session_ids", remedy="List the calls again"
-        )
         if projects_of.keys() != wanted:
-            raise not_there
+            raise NotThereError("One of these calls is not there.", field="session_ids", remedy="List the calls again")
         for project_id in set(projects_of.values()):
-            try:
-                ask.check(project_id, Scope.SESSIONS_DELETE)
-            except NotThereError:  # told as of calls that nobody has
-                raise not_there from None
+            ask.check(project_id, Scope.SESSIONS_DELETE)
         try:
             receipt = await erase_sessions(
                 store, ask.services.blobs, wanted, actor=ask.actor, reason=Reason.MEMBER_ASKED
@@ -186,7 +179,7 @@ def erased_error() -> ProblemError:
 
 
 def _read_number(typed: str, among: Sequence[Project]) -> PhoneNumber:
-    regions = {region_of(project.jurisdiction) for project in among} or {None}
+    regions: set[str | None] = {region_of(project.jurisdiction) for project in among} or {None}
     found = {number for region in regions if (number := parse_number(typed, region)) is not None}
     if len(found) != 1:
         detail = "This is no telephone number." if not found else "This is a number in several countries."

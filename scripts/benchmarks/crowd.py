@@ -132,7 +132,7 @@ async def _sealed(
     """The caller's number sealed, its blind index, and the call's wrapped key."""
     if real:
         key = await store.keys.make_data_key(store, session_id)
-        return *await sessions.seal_caller(store, session_id, key.key, _number(who)), key.wrapped
+        return *await sessions.seal_caller(store, session_id, key.key, _number(who), "DE"), key.wrapped
     if who not in indexes:
         indexes[who] = await sessions.caller_index(store, _number(who))
     return os.urandom(_SEALED_BYTES), indexes[who], os.urandom(_WRAPPED_BYTES)

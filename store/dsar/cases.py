@@ -20,6 +20,7 @@ from store.dsar.contacts import read_address, write, write_to_contact
 from store.erasure.receipts import sign_receipt
 from store.erasure.sessions import Receipt
 from store.jobs import defer
+from store.known_callers import forget_strangers
 from store.scope import TenantStore
 from store.tables.dsar import DsarCaseTable
 
@@ -86,10 +87,8 @@ async def open_case(
     Raises:
         BadAddressError: `contact` is no mail address.
     """
-    if case_id is not None:
-        opened = await store.first(select(DsarCaseTable.id).where(DsarCaseTable.id == case_id))
-        if opened is not None:
-            return opened
+    if case_id is not None and await is_there(store, case_id):
+        return case_id
     case_id = case_id or uuid7()
     received_at = datetime.now(UTC) if received_at is None else received_at
     columns = await store.keys.tenant_columns(store)
@@ -122,6 +121,11 @@ async def open_case(
     if origin == "intake":
         await write_to_contact(store, letters.case_opened(case_id, wish, due_at(received_at)))
     return case_id
+
+
+async def is_there(store: TenantStore, case_id: UUID) -> bool:
+    """Whether the tenant has, or had, this case."""
+    return await store.first(select(DsarCaseTable.id).where(DsarCaseTable.id == case_id)) is not None
 
 
 async def find_case(store: TenantStore, case_id: UUID) -> Case:
@@ -171,6 +175,8 @@ async def close_case(
 ) -> None:
     """The request has been answered: tell the tenant and the caller, sign a receipt, and forget who the caller was.
 
+    Where no call of the caller is left either, the audit log forgets too.
+
     `erasure` is what was erased because of it.
 
     Raises:
@@ -199,15 +205,23 @@ async def close_case(
             next_step_at=None,
         )
     )
+    columns = await store.keys.tenant_columns(store)
+    assert row.caller_sealed is not None  # noqa: S101 - the table asks for it of open cases; for the type checker
+    number = columns.open(row.caller_sealed, _TABLE, "caller", case_id)
+    await forget_strangers(store, await sessions.caller_indexes(store, number))
     wish = Wish(row.wish)
     await write_to_contact(store, letters.case_closed_for_tenant(case_id, wish, outcome))
     if row.contact_sealed is not None:
-        address = (await store.keys.tenant_columns(store)).open(row.contact_sealed, _TABLE, "contact", case_id)
-        tenant = await tenants.find(store)
-        business = "the business" if tenant is None else tenant.name
-        await write(store, address, letters.case_closed_for_caller(business, wish, outcome))
+        address = columns.open(row.contact_sealed, _TABLE, "contact", case_id)
+        await write(store, address, letters.case_closed_for_caller(await business_of(store), wish, outcome))
     if row.origin == "intake":
         await defer(store, CLOSED_TASK, case_id=str(case_id))
+
+
+async def business_of(store: TenantStore) -> str:
+    """What callers are told that the tenant is called."""
+    tenant = await tenants.find(store)
+    return "the business" if tenant is None else tenant.name
 
 
 def _facts(row: DsarCaseTable, outcome: Outcome, closed_at: datetime, erasure: Receipt | None) -> Mapping[str, Any]:

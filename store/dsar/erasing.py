@@ -15,10 +15,8 @@ from policies.audit_tags import Actor
 from policies.dsar import Outcome
 from policies.erasure import Reason
 from policies.numbers import PhoneNumber, parse_number
-from store import sessions
-from store.audit import log as audit
 from store.blobs import Blobs
-from store.dsar.cases import Case, NoCaseError, close_case, find_case
+from store.dsar.cases import NoCaseError, close_case, find_case
 from store.dsar.search import page_of_calls
 from store.erasure.sessions import Receipt, Then, erase_sessions, find_erasure
 from store.jobs import Work
@@ -81,17 +79,8 @@ async def close_erased(work: Work) -> None:
         erasure = await find_erasure(store, work.id_of("erasure_id"))
         if case.closed_at is not None or erasure.finished_at is None:
             return
-        await _forget_if_nothing_is_left(store, case)
         outcome = Outcome.FULFILLED if erasure.sessions else Outcome.NOTHING_FOUND
         await close_case(store, case.id, outcome, actor=_CLOSER, erasure=erasure)
-
-
-async def _forget_if_nothing_is_left(store: TenantStore, case: Case) -> None:
-    """With the last call of a caller goes what the audit log can tell of the person."""
-    number = parse_number(case.number or "")
-    if number is not None and not (await page_of_calls(store, number, limit=1, actor=_CLOSER)).sessions:
-        for index in await sessions.caller_indexes(store, number.e164):
-            await audit.forget(store, index)
 
 
 async def _all_calls(

@@ -25,12 +25,11 @@ from policies.audit_tags import Actor, Tag
 from policies.chunks import ChunksDamagedError
 from policies.numbers import PhoneNumber
 from store import projects, recordings, sessions
-from store.audit.log import record
 from store.blobs import BlobMissingError, Blobs
 from store.dsar.fields import EXPORTED, ROWS_PER_SECTION
 from store.dsar.package import Package, Send, open_package, send_package
 from store.dsar.page import call_page, index_page
-from store.dsar.search import page_of_calls
+from store.dsar.search import page_of_calls, record_query
 from store.dsar.vcon import CallParts, write_vcon
 from store.engine import Database
 from store.journals import SessionEvent
@@ -164,14 +163,8 @@ class _Writer:
     async def begin(self, number: PhoneNumber, project_id: UUID | None) -> list[dict[str, Any]]:
         """Say in the audit log that it is made; the number's open cases."""
         async with self._database.tenant(self.tenant_id) as store:
-            await record(
-                store,
-                self._actor,
-                Tag.DSAR_EXPORTED,
-                objects={} if project_id is None else {"project": str(project_id)},
-                personal={"number": number.e164},
-                subject=await sessions.caller_index(store, number.e164),
-            )
+            objects = {} if project_id is None else {"project": str(project_id)}
+            await record_query(store, self._actor, Tag.DSAR_EXPORTED, number, objects=objects)
             self._names = {project.id: project for project in await projects.all_projects(store)}
             return await _open_cases(store, await sessions.caller_indexes(store, number.e164))
 

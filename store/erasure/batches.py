@@ -19,12 +19,11 @@ from policies.erasure import TABLES as RULES
 from policies.erasure_rules import Fate
 from policies.retention import proof_kept_until
 from store import jobs
-from store.audit.log import forget
 from store.blobs import Blobs
 from store.engine import Database
+from store.known_callers import forget_strangers
 from store.recordings import blob_name
 from store.scope import TenantStore
-from store.tables.audit import SubjectKeyTable
 from store.tables.base import TenantRow
 from store.tables.calls import ConsentEventTable, SessionTable
 from store.tables.catalogue import TABLES
@@ -105,29 +104,20 @@ async def _erase_rows(store: TenantStore, session_ids: Sequence[UUID]) -> Mappin
         .order_by(col(SessionTable.id))
         .with_for_update()
     )
-    traced = await _traced_callers(store, session_ids)
+    callers = await callers_of(store, session_ids)
     gone: Counter[str] = Counter()
     gone["consent_proofs"] = await _keep_proofs(store, session_ids)
     gone["usage_events"] = len(await store.fixed(_CUT_OFF_USAGE, ids=list(session_ids)))
     for name, (table, link) in _DELETED.items():
         gone[name] += await store.change(delete(table).where(getattr(table, link).in_(session_ids)))
-    gone["audit_personal"] = await _forget_callers(store, traced)
+    gone["audit_personal"] = await forget_strangers(store, callers)
     return {name: count for name, count in gone.items() if count}
 
 
-async def _traced_callers(store: TenantStore, session_ids: Sequence[UUID]) -> Sequence[bytes]:
-    """Callers of these calls of whom the audit log knows something."""
-    callers = select(SessionTable.caller_index).where(col(SessionTable.id).in_(session_ids))
-    return await store.all(select(SubjectKeyTable.subject).where(col(SubjectKeyTable.subject).in_(callers)))
-
-
-async def _forget_callers(store: TenantStore, callers: Sequence[bytes]) -> int:
-    """What the audit log knows of those of whom no call is left; how many of its leaves knew something."""
-    forgotten = 0
-    for caller in callers:
-        if await store.first(select(SessionTable.id).where(SessionTable.caller_index == caller)) is None:
-            forgotten += await forget(store, caller)
-    return forgotten
+async def callers_of(store: TenantStore, session_ids: Sequence[UUID]) -> frozenset[bytes]:
+    """Indexes of the callers of these calls."""
+    found = select(SessionTable.id, SessionTable.caller_index).where(col(SessionTable.id).in_(session_ids))
+    return frozenset(index for _, index in await store.rows(found) if index is not None)
 
 
 async def _keep_proofs(store: TenantStore, session_ids: Sequence[UUID]) -> int:

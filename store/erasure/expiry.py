@@ -7,13 +7,13 @@ theirs is; the call itself, and with it its key, goes when nothing of it is left
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import and_, col, delete, func, or_, select, true, update
+from sqlmodel import and_, col, delete, func, or_, select, update
 
 from policies.audit_tags import Actor, Tag
 from policies.retention import AUDIT_YEARS, Wishes, limits, may_set, usage_limit, years_after
@@ -24,8 +24,9 @@ from store.audit.log import record
 from store.blobs import Blobs
 from store.engine import Database
 from store.erasure import holds, ledger
-from store.erasure.batches import AT_ONCE, erase_batch, erase_recordings
+from store.erasure.batches import AT_ONCE, callers_of, erase_batch, erase_recordings
 from store.erasure.sessions import LOCK
+from store.known_callers import forget_strangers
 from store.people import invitations
 from store.scope import TenantStore
 from store.tables.calls import MessageTable, RecordingTable, SessionEventTable, SessionTable, TurnTable, UsageEventTable
@@ -61,32 +62,28 @@ class Preview:
     """Calls that would lose their words, or go altogether."""
 
 
-async def preview(
-    store: TenantStore, project_id: UUID, wishes: Wishes | None, now: datetime, *, released: UUID | None = None
-) -> Preview:
-    """What a project would lose.
-
-    Args:
-        store: Of the project's tenant.
-        project_id: The project.
-        wishes: Rules that it might have; None: those that it has. The jurisdiction is the project's whatever they say.
-        now: When the run would be.
-        released: A legal hold that would be over by then.
-    """
+async def preview(store: TenantStore, project_id: UUID, wishes: Wishes, now: datetime) -> Preview:
+    """What a project would lose if it wished for this; the jurisdiction is the project's whatever `wishes` says."""
     project = await _project(store, project_id)
-    before = limits(_wishes(project) if wishes is None else replace(wishes, jurisdiction=project.jurisdiction), now)
+    wishes = Wishes(
+        jurisdiction=project.jurisdiction,
+        recording_days=wishes.recording_days,
+        transcript_days=wishes.transcript_days,
+        legal_basis=wishes.legal_basis,
+    )
+    before = limits(wishes, now)
     recordings = (
         select(func.count())
         .select_from(RecordingTable)
         .join(SessionTable, col(SessionTable.id) == RecordingTable.session_id)
-        .where(SessionTable.project_id == project_id, _over(before.recordings, now, released))
+        .where(SessionTable.project_id == project_id, _over(before.recordings, now))
     )
     sessions = (
         select(func.count())
         .select_from(SessionTable)
         .where(
             SessionTable.project_id == project_id,
-            _over(before.sessions, now, released),
+            _over(before.sessions, now),
             or_(~_recorded(), _has_words()),
         )
     )
@@ -104,7 +101,15 @@ async def set_retention(
     """
     now = now or datetime.now(UTC)
     project = await _project(store, project_id)
-    verdict = may_set(replace(wishes, jurisdiction=project.jurisdiction), now.date())
+    verdict = may_set(
+        Wishes(
+            jurisdiction=project.jurisdiction,
+            recording_days=wishes.recording_days,
+            transcript_days=wishes.transcript_days,
+            legal_basis=wishes.legal_basis,
+        ),
+        now.date(),
+    )
     if isinstance(verdict, Deny):
         raise RetentionRefusedError(verdict.reason)
     await store.change(
@@ -185,7 +190,15 @@ async def sweep_orphans(database: Database, blobs: Blobs, tenant_id: UUID) -> in
 async def _expire_project(
     database: Database, blobs: Blobs, tenant_id: UUID, project: ProjectTable, now: datetime
 ) -> Counter[str]:
-    before = limits(_wishes(project), now)
+    before = limits(
+        Wishes(
+            jurisdiction=project.jurisdiction,
+            recording_days=project.recording_days,
+            transcript_days=project.transcript_days,
+            legal_basis=project.retention_basis,
+        ),
+        now,
+    )
     of_project = SessionTable.project_id == project.id
     gone: Counter[str] = Counter()
     unrecorded = select(SessionTable.id).where(
@@ -214,11 +227,13 @@ async def _some(database: Database, tenant_id: UUID, statement: Any) -> Sequence
 async def _take_words(store: TenantStore, session_ids: Sequence[UUID]) -> Counter[str]:
     """Of calls whose recording is kept longer than their words."""
     gone: Counter[str] = Counter()
+    callers = await callers_of(store, session_ids)
     for table in _WORDS:
         gone[table.__tablename__] += await store.change(delete(table).where(col(table.session_id).in_(session_ids)))
     await store.change(
         update(SessionTable).where(col(SessionTable.id).in_(session_ids)).values(caller_sealed=None, caller_index=None)
     )
+    gone["audit_personal"] += await forget_strangers(store, callers)
     return gone
 
 
@@ -241,28 +256,18 @@ async def _expire_books(store: TenantStore, blobs: Blobs, now: datetime, usage_b
     return gone
 
 
-def _wishes(project: ProjectTable) -> Wishes:
-    return Wishes(
-        jurisdiction=project.jurisdiction,
-        recording_days=project.recording_days,
-        transcript_days=project.transcript_days,
-        legal_basis=project.retention_basis,
-    )
-
-
-def _over(before: datetime, now: datetime, released: UUID | None = None) -> ColumnElement[bool]:
-    """Of a call: it ended before this, nothing more comes of it, and no legal hold but a released one is on it."""
+def _over(before: datetime, now: datetime) -> ColumnElement[bool]:
+    """Of a call: it ended before this, nothing more comes of it, and no legal hold is on it."""
     return and_(
         func.coalesce(col(SessionTable.ended_at), col(SessionTable.planned_at)) < before,
         or_(col(SessionTable.ingested_at).is_not(None), col(SessionTable.planned_at) < now - _UNSETTLED),
-        _free(now, released),
+        _free(now),
     )
 
 
-def _free(now: datetime, released: UUID | None) -> ColumnElement[bool]:
-    """Of a call: no legal hold is on it but this one."""
+def _free(now: datetime) -> ColumnElement[bool]:
+    """Of a call: no legal hold is on it."""
     held = select(LegalHoldTable.id).where(
-        true() if released is None else LegalHoldTable.id != released,
         LegalHoldTable.project_id == SessionTable.project_id,
         or_(col(LegalHoldTable.session_id).is_(None), LegalHoldTable.session_id == SessionTable.id),
         col(LegalHoldTable.expires_at) > now,

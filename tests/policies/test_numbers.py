@@ -6,7 +6,7 @@ from phonenumbers import geocoder
 
 from policies.area_codes import STATE_OF_AREA_CODE
 from policies.jurisdictions import UNKNOWN
-from policies.numbers import is_country, jurisdictions_of, parse_number
+from policies.numbers import identity_of, is_country, jurisdictions_of, parse_number, region_of
 
 STATE_NAMES = {
     "Alabama": "AL", "Alaska": "AK", "Arizona": "AZ", "Arkansas": "AR", "California": "CA", "Colorado": "CO",
@@ -132,3 +132,23 @@ def test_area_codes_agree_with_the_geocoder() -> None:
 def test_countries_are_known_by_their_codes(code: str, is_one: bool) -> None:  # noqa: FBT001  # a table's column
     """What is no country, or none with telephones, is not taken for one."""
     assert is_country(code) is is_one
+
+
+@pytest.mark.parametrize(
+    ("written", "jurisdiction", "whose"),
+    [
+        ("+493023125001", "DE", "+493023125001"),
+        ("03023125001", "DE", "+493023125001"),
+        ("0049 30 23125001", "DE-BY", "+493023125001"),
+        ("493023125001", "DE", "+493023125001"),
+        ("2125550123", "US-NY", "+12125550123"),
+        ("0662880001", "AT", "+43662880001"),
+        ("0662880001", "DE", "+49662880001"),
+        ("reception", "DE", "reception"),
+        ("100", "DE", "100"),
+        ("anonymous", "US", "anonymous"),
+    ],
+)
+def test_one_person_is_one_identity(written: str, jurisdiction: str, whose: str) -> None:
+    """However the line writes the number, read where the call comes in; what is no number stays what it is."""
+    assert identity_of(written, region_of(jurisdiction)) == whose
