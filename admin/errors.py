@@ -17,9 +17,10 @@ from admin.ask import ENROL, STEP_UP
 from admin.pages import confirm
 from admin.pages.render import problem_page
 from admin.paths import came_from, safe_path
-from admin.problems import ProblemError, as_answer
+from admin.problems import ConflictError, ProblemError, as_answer
 from store.blobs import BlobsAwayError
 from store.engine import StoreAwayError
+from store.visibility import LockedError
 from voice.waist.messages import DeskAwayError
 
 log = structlog.get_logger()
@@ -59,6 +60,8 @@ async def answer_errors(
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return _answer(request, _of_framework(error))
+    except LockedError as error:
+        return _answer(request, ConflictError(error.problem, remedy=error.remedy))
     except (StoreAwayError, DeskAwayError, BlobsAwayError):
         return _answer(request, away())
     except ConnectionError:  # whoever asked has gone

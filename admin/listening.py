@@ -51,8 +51,9 @@ class Listener:
             else:
                 async with self._ask.store() as store:
                     project = await projects.find(store, project_id)
+                is_locked = project is None or project.deletion_asked_at is not None
                 viewers_see = "none" if project is None else project.viewers_see
-                self._seen[project_id] = self._ask.reader.visibility(project_id, viewers_see)
+                self._seen[project_id] = "none" if is_locked else self._ask.reader.visibility(project_id, viewers_see)
         return self._seen[project_id]
 
     async def _noted(self, known: KnownCall) -> bool:

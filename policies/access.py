@@ -134,6 +134,8 @@ class Reader:
     """Where all of it is read."""
     as_viewer: Projects
     """Where it is read as the project lets its viewers."""
+    answers_caller: bool = False
+    """For the caller's own copy, which is owed also while a project is being deleted and nobody else reads it."""
 
     def visibility(self, project_id: UUID, viewers_see: Visibility) -> Visibility:
         """How much of the calls of a project that lets its viewers see this much."""
@@ -143,8 +145,13 @@ class Reader:
 
 
 def reads_all(actor: Actor) -> Reader:
-    """Somebody who reads everything: the operator, and whoever owes a caller a copy of their calls."""
+    """Somebody who reads everything."""
     return Reader(actor, whole=None, as_viewer=None)
+
+
+def answers_caller(actor: Actor) -> Reader:
+    """Whoever makes a caller the copy of their calls that they are owed (GDPR Art. 15)."""
+    return Reader(actor, whole=None, as_viewer=None, answers_caller=True)
 
 
 READS_ALL: Final = reads_all(OPERATOR)

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from scripts.cli_store import CommandError
 from scripts.settings import SettingError
+from store.visibility import LockedError
 from voice.waist.messages import DeskAwayError
 
 _T = TypeVar("_T")
 
-EXPECTED = (CommandError, DeskAwayError, SettingError)
+EXPECTED = (CommandError, DeskAwayError, LockedError, SettingError)
 """Failures that say themselves what is wrong and what to do."""
 
 

@@ -56,7 +56,7 @@ class Project:
     retention_basis: str | None = None
     """The law that asks this business to keep calls for more than a year."""
     deletion_asked_at: datetime | None = None
-    """Since when it is being deleted and its numbers answer no calls; see `store.erasure.projects`."""
+    """Since when it is being deleted: it answers no calls, and nobody reads those it had (`store.erasure.projects`)."""
     viewers_see: Visibility = "all"
     """How much of transcripts viewers see."""
 

@@ -110,6 +110,7 @@ async def open_recording(store: TenantStore, blobs: Blobs, session_id: UUID, *, 
 
     Raises:
         KeptFromViewersError: The reader may not hear it.
+        LockedError: Its project is being deleted.
         KeyShreddedError: The call was erased.
         BlobMissingError: The sound is not where it should be.
         policies.chunks.ChunksDamagedError: It is not what was put there.

@@ -207,7 +207,6 @@ def forced_by_hipaa() -> tuple[str, ...]:
     """What the switch for health care forces, in words."""
     return (
         "Data goes only to sub-processors with a business associate agreement (45 CFR 164.502(e))",
-        "Notifications and webhooks carry ids only, never what was said or who called",
         "Every member needs a second factor, not only owners (45 CFR 164.312(d))",
         f"Who does nothing for {FORCED.idle_minutes} minutes is signed out (45 CFR 164.312(a)(2)(iii))",
         "Who read a transcript, a recording or a caller's number is in the audit log (45 CFR 164.312(b))",

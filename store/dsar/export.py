@@ -20,7 +20,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from policies.access import reads_all
+from policies.access import answers_caller
 from policies.audit_tags import Actor, Tag
 from policies.chunks import ChunksDamagedError
 from policies.numbers import PhoneNumber
@@ -208,7 +208,9 @@ class _Writer:
             return None
         recording, sound_missing = None, False
         try:
-            recording = await recordings.open_recording(store, self._blobs, session_id, reader=reads_all(self._actor))
+            recording = await recordings.open_recording(
+                store, self._blobs, session_id, reader=answers_caller(self._actor)
+            )
         except (BlobMissingError, ChunksDamagedError):
             sound_missing = True
         project = self._names.get(session.project_id)
@@ -221,12 +223,12 @@ class _Writer:
             parts=CallParts(
                 session=session,
                 business="" if project is None else project.business_name,
-                turns=await sessions.turns_of(store, session_id, reader=reads_all(self._actor)),
+                turns=await sessions.turns_of(store, session_id, reader=answers_caller(self._actor)),
                 consent=await sessions.consent_of(store, session_id),
-                messages=await sessions.messages_of(store, session_id, reader=reads_all(self._actor)),
+                messages=await sessions.messages_of(store, session_id, reader=answers_caller(self._actor)),
                 recording=recording,
             ),
-            events=await sessions.events_of(store, session_id, reader=reads_all(self._actor)),
+            events=await sessions.events_of(store, session_id, reader=answers_caller(self._actor)),
             usage=await store.all(usage),
             transfers=await transfers_of(store, session_id),
             sound_missing=sound_missing,

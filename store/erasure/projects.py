@@ -1,8 +1,9 @@
 """Deleting a project: locked at once, its keys gone within a week, all of it within a month.
 
-From the wish on, its numbers answer no calls. For some days it can be taken back. Then a job shreds every key, so that
-nobody can read anything of it any more, and wipes objects, rows and set-up; what has to be paid for stays, under a
-random name in place of the project's. Each step follows the one before it, whoever is killed in between.
+From the wish on, its numbers answer no calls, and nobody reads or hears those it had (`store.visibility`). For some
+days it can be taken back. Then a job shreds every key, so that nobody can read anything of it any more, and wipes
+objects, rows and set-up; what has to be paid for stays, under a random name in place of the project's. Each step
+follows the one before it, whoever is killed in between.
 """
 
 from collections.abc import Mapping, Sequence
