@@ -122,10 +122,14 @@ async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
     wanted = set(body.session_ids)
     async with ask.store() as store:
         projects_of = await call_lists.projects_of_calls(store, wanted)
+        not_there = NotThereError("One of these calls is not there.", field="session_ids", remedy="List the calls again")
         if projects_of.keys() != wanted:
-            raise NotThereError("One of these calls is not there.", field="session_ids", remedy="List the calls again")
+            raise not_there
         for project_id in set(projects_of.values()):
-            ask.check(project_id, Scope.SESSIONS_DELETE)
+            try:
+                ask.check(project_id, Scope.SESSIONS_DELETE)
+            except NotThereError:  # told as of calls that nobody has
+                raise not_there from None
         try:
             receipt = await erase_sessions(
                 store, ask.services.blobs, wanted, actor=ask.actor, reason=Reason.MEMBER_ASKED

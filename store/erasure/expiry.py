@@ -7,13 +7,13 @@ theirs is; the call itself, and with it its key, goes when nothing of it is left
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import and_, col, delete, func, or_, select, update
+from sqlmodel import and_, col, delete, func, or_, select, true, update
 
 from policies.audit_tags import Actor, Tag
 from policies.retention import AUDIT_YEARS, Wishes, limits, may_set, usage_limit, years_after
@@ -62,28 +62,32 @@ class Preview:
     """Calls that would lose their words, or go altogether."""
 
 
-async def preview(store: TenantStore, project_id: UUID, wishes: Wishes, now: datetime) -> Preview:
-    """What a project would lose if it wished for this; the jurisdiction is the project's whatever `wishes` says."""
+async def preview(
+    store: TenantStore, project_id: UUID, wishes: Wishes | None, now: datetime, *, released: UUID | None = None
+) -> Preview:
+    """What a project would lose.
+
+    Args:
+        store: Of the project's tenant.
+        project_id: The project.
+        wishes: Rules that it might have; None: those that it has. The jurisdiction is the project's whatever they say.
+        now: When the run would be.
+        released: A legal hold that would be over by then.
+    """
     project = await _project(store, project_id)
-    wishes = Wishes(
-        jurisdiction=project.jurisdiction,
-        recording_days=wishes.recording_days,
-        transcript_days=wishes.transcript_days,
-        legal_basis=wishes.legal_basis,
-    )
-    before = limits(wishes, now)
+    before = limits(_wishes(project) if wishes is None else replace(wishes, jurisdiction=project.jurisdiction), now)
     recordings = (
         select(func.count())
         .select_from(RecordingTable)
         .join(SessionTable, col(SessionTable.id) == RecordingTable.session_id)
-        .where(SessionTable.project_id == project_id, _over(before.recordings, now))
+        .where(SessionTable.project_id == project_id, _over(before.recordings, now, released))
     )
     sessions = (
         select(func.count())
         .select_from(SessionTable)
         .where(
             SessionTable.project_id == project_id,
-            _over(before.sessions, now),
+            _over(before.sessions, now, released),
             or_(~_recorded(), _has_words()),
         )
     )
@@ -101,15 +105,7 @@ async def set_retention(
     """
     now = now or datetime.now(UTC)
     project = await _project(store, project_id)
-    verdict = may_set(
-        Wishes(
-            jurisdiction=project.jurisdiction,
-            recording_days=wishes.recording_days,
-            transcript_days=wishes.transcript_days,
-            legal_basis=wishes.legal_basis,
-        ),
-        now.date(),
-    )
+    verdict = may_set(replace(wishes, jurisdiction=project.jurisdiction), now.date())
     if isinstance(verdict, Deny):
         raise RetentionRefusedError(verdict.reason)
     await store.change(
@@ -190,15 +186,7 @@ async def sweep_orphans(database: Database, blobs: Blobs, tenant_id: UUID) -> in
 async def _expire_project(
     database: Database, blobs: Blobs, tenant_id: UUID, project: ProjectTable, now: datetime
 ) -> Counter[str]:
-    before = limits(
-        Wishes(
-            jurisdiction=project.jurisdiction,
-            recording_days=project.recording_days,
-            transcript_days=project.transcript_days,
-            legal_basis=project.retention_basis,
-        ),
-        now,
-    )
+    before = limits(_wishes(project), now)
     of_project = SessionTable.project_id == project.id
     gone: Counter[str] = Counter()
     unrecorded = select(SessionTable.id).where(
@@ -256,18 +244,28 @@ async def _expire_books(store: TenantStore, blobs: Blobs, now: datetime, usage_b
     return gone
 
 
-def _over(before: datetime, now: datetime) -> ColumnElement[bool]:
-    """Of a call: it ended before this, nothing more comes of it, and no legal hold is on it."""
-    return and_(
-        func.coalesce(col(SessionTable.ended_at), col(SessionTable.planned_at)) < before,
-        or_(col(SessionTable.ingested_at).is_not(None), col(SessionTable.planned_at) < now - _UNSETTLED),
-        _free(now),
+def _wishes(project: ProjectTable) -> Wishes:
+    return Wishes(
+        jurisdiction=project.jurisdiction,
+        recording_days=project.recording_days,
+        transcript_days=project.transcript_days,
+        legal_basis=project.retention_basis,
     )
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
-    """Of a call: no legal hold is on it."""
+def _over(before: datetime, now: datetime, released: UUID | None = None) -> ColumnElement[bool]:
+    """Of a call: it ended before this, nothing more comes of it, and no legal hold but a released one is on it."""
+    return and_(
+        func.coalesce(col(SessionTable.ended_at), col(SessionTable.planned_at)) < before,
+        or_(col(SessionTable.ingested_at).is_not(None), col(SessionTable.planned_at) < now - _UNSETTLED),
+        _free(now, released),
+    )
+
+
+def _free(now: datetime, released: UUID | None) -> ColumnElement[bool]:
+    """Of a call: no legal hold is on it but this one."""
     held = select(LegalHoldTable.id).where(
+        true() if released is None else LegalHoldTable.id != released,
         LegalHoldTable.project_id == SessionTable.project_id,
         or_(col(LegalHoldTable.session_id).is_(None), LegalHoldTable.session_id == SessionTable.id),
         col(LegalHoldTable.expires_at) > now,
