@@ -10,7 +10,10 @@ from tests.calls.damage import all_ready, kept_away, kill, longest_gap, lost_pac
 from tests.calls.model import Words
 from tests.calls.stack import RECORDED, Stack
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(240),  # half a minute away, and the first test starts the server besides
+]
 
 GREETING = Words("Good morning.", 400)
 QUESTION = Words("a question", 500)
@@ -96,7 +99,7 @@ async def test_all_workers_are_killed_and_the_next_call_is_answered(battered: St
 
 
 async def test_the_desk_is_away(battered: Stack) -> None:
-    """A call that is up goes on; a new one is answered from the spare plan or gets 503; later all of it is stored."""
+    """For ten seconds. A call that is up goes on; a new one gets the spare plan or 503; later all of it is stored."""
     business = await battered.business((GREETING.step,), (ANSWER.step,), (LECTURE.step,), opening="Greet.", pace=0)
     async with business.called_by() as first:
         await first.hears(GREETING)
@@ -111,6 +114,7 @@ async def test_the_desk_is_away(battered: Stack) -> None:
                     await until(lambda: second.sound.last_voice is not None, "it is spoken to")
 
         async with kept_away(battered.server, "desk"):
+            away_since = time.monotonic()
             first.speaks(QUESTION)
             await first.hears(ANSWER)
             async with asyncio.TaskGroup() as group:
@@ -118,6 +122,7 @@ async def test_the_desk_is_away(battered: Stack) -> None:
                     group.create_task(rings())
             async with calling(f"sip:+12123459998@127.0.0.1:{battered.server.sip_port}") as unknown:
                 statuses_of_unknown = await unknown.rings()
+            await asyncio.sleep(max(0.0, away_since + 10 - time.monotonic()))
         await all_ready(battered.server, "desk", 0)
         first.speaks(QUESTION)
         await first.hears(LECTURE)
