@@ -64,7 +64,8 @@ async def route_request(database: Database, intake_id: UUID) -> int:
 
     async def visit(store: TenantStore) -> None:
         businesses = await _businesses(store, number)
-        if not businesses:
+        case_id = _case_id(request, store.tenant_id)
+        if not businesses and not await cases.is_there(store, case_id):
             return
         await cases.open_case(
             store,
@@ -73,17 +74,21 @@ async def route_request(database: Database, intake_id: UUID) -> int:
             actor=ROUTER,
             origin="intake",
             received_at=request.received_at,
-            case_id=_case_id(request, store.tenant_id),
+            case_id=case_id,
         )
-        found[store.tenant_id] = ", ".join(businesses)
+        found[store.tenant_id] = ", ".join(businesses) or await cases.business_of(store)
 
     async with database.platform_jobs() as platform:
         customers = [tenant_id for tenant_id in await all_tenant_ids(platform) if tenant_id != HOUSE]
     visits = await each_tenant(database, intake.ROUTE_TASK, visit, tenant_ids=customers)
+    async with open_house(database) as house:
+        await _note_routes(house, request, found)
+    for tenant_id in found:
+        await _tell_if_closed(database, tenant_id, _case_id(request, tenant_id))
     if visits.failed:
         raise RouteUnfinishedError(f"{len(visits.failed)} of {len(customers)} tenants")
     async with open_house(database) as house:
-        await _note_routes(house, request, found)
+        await _tell_of_routes(house, request, found)
     return len(found)
 
 
@@ -105,11 +110,8 @@ async def close_route(database: Database, case_id: UUID, outcome: Outcome, *, at
             .where(col(DsarRouteTable.case_id) == case_id)
             .values(outcome=outcome.value, business_sealed=None)
         )
-        waiting = select(DsarRouteTable.case_id).where(
-            DsarRouteTable.intake_id == row.intake_id, col(DsarRouteTable.outcome).is_(None)
-        )
-        if await house.first(waiting) is None:
-            await finish(house, row.intake_id, "done", at=at or datetime.now(UTC))
+        if request.state == "routed":  # else another tenant may still have to be looked into
+            await _finish_if_answered(house, row.intake_id, at=at or datetime.now(UTC))
 
 
 async def _businesses(store: TenantStore, number: PhoneNumber) -> Sequence[str]:
@@ -122,6 +124,7 @@ async def _businesses(store: TenantStore, number: PhoneNumber) -> Sequence[str]:
 
 
 async def _note_routes(house: TenantStore, request: Intake, found: dict[UUID, str]) -> None:
+    """Keep to whom the request was passed on, also while others could not be looked into yet."""
     columns = await house.keys.tenant_columns(house)
     rows = []
     for customer_id, businesses in found.items():
@@ -131,6 +134,19 @@ async def _note_routes(house: TenantStore, request: Intake, found: dict[UUID, st
             {"intake_id": request.id, "case_id": case_id, "customer_id": customer_id, "business_sealed": sealed}
         )
     await house.put(DsarRouteTable, rows)
+
+
+async def _tell_if_closed(database: Database, tenant_id: UUID, case_id: UUID) -> None:
+    """A tenant may have closed its case before the route to it was noted: then nobody else tells the caller."""
+    async with database.tenant(tenant_id) as store:
+        case = await cases.find_case(store, case_id)
+    if case.outcome is not None:
+        await close_route(database, case_id, case.outcome)
+
+
+async def _tell_of_routes(house: TenantStore, request: Intake, found: dict[UUID, str]) -> None:
+    """Tell the caller who was asked; every tenant has been looked into."""
+    await house.first(select(DsarIntakeTable.id).where(DsarIntakeTable.id == request.id).with_for_update())
     await house.change(update(DsarIntakeTable).where(col(DsarIntakeTable.id) == request.id).values(state="routed"))
     await record(
         house, ROUTER, Tag.DSAR_REQUEST_ROUTED, objects={"intake": str(request.id)}, facts={"tenants": len(found)}
@@ -138,8 +154,15 @@ async def _note_routes(house: TenantStore, request: Intake, found: dict[UUID, st
     if request.contact is not None:
         letter = letters.request_routed(tuple(found.values()), Wish(request.wish), due_at(request.received_at))
         await write(house, request.contact, letter)
-    if not found:
-        await finish(house, request.id, "done", at=datetime.now(UTC))
+    await _finish_if_answered(house, request.id, at=datetime.now(UTC))
+
+
+async def _finish_if_answered(house: TenantStore, intake_id: UUID, *, at: datetime) -> None:
+    waiting = select(DsarRouteTable.case_id).where(
+        DsarRouteTable.intake_id == intake_id, col(DsarRouteTable.outcome).is_(None)
+    )
+    if await house.first(waiting) is None:
+        await finish(house, intake_id, "done", at=at)
 
 
 def _case_id(request: Intake, customer_id: UUID) -> UUID:

@@ -7,20 +7,25 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlmodel import delete
 
 from policies.audit_tags import OPERATOR, Tag
 from policies.dsar import Outcome, Wish, due_at
-from store import tenants
+from store import jobs, postgres, tenants
 from store.blobs import FolderBlobs
 from store.dsar import cases, contacts, intake, routing
 from store.dsar.cases import Case
-from store.dsar.search import read_number
+from store.dsar.routing import RouteUnfinishedError
+from store.dsar.search import read_number, search
 from store.engine import Database
+from store.erasure.batches import erase_batch
 from store.house import HOUSE, open_house
 from store.outbox import SEND_MAIL
 from store.settings import StoreSettings
+from store.tables.dsar import DsarRouteTable
+from store.tables.registers import MailTable
 from store.worker import JobWorker
-from tests.database import Shop, make_shop
+from tests.database import Shop, connected, make_shop
 from tests.store.dsar.callers import Said, make_call
 from tests.store.dsar.dump import everything, leave_mail, mails_of, tags_of
 
@@ -199,6 +204,88 @@ async def test_routing_again_changes_nothing(
     after = await _cases(database, bakery), await mails_of(database, HOUSE), await mails_of(database, bakery.tenant_id)
     assert (after[0], after[2]) == (before[0], before[2])
     assert NUMBER.e164 not in everything(store_settings)
+
+
+@pytest.fixture
+def repair(store_settings: StoreSettings, database_home: Path, florist: Shop) -> Callable[[], None]:
+    """The florist's audit log contradicts itself, so that nobody can look in; until this is called."""
+
+    def change(by: int) -> None:
+        with connected(store_settings, database_home, postgres.SUPERUSER) as connection:
+            connection.execute("UPDATE audit_heads SET size = size + %s WHERE tenant_id = %s", (by, florist.tenant_id))
+
+    change(1)
+    return lambda: change(-1)
+
+
+async def test_a_tenant_that_cannot_be_looked_into_holds_nobody_up(
+    database: Database, tmp_path: Path, work: Work, bakery: Shop, florist: Shop, repair: Callable[[], None]
+) -> None:
+    """The one that answers meanwhile is heard of; the request ends only when the other has answered too."""
+    request = await _proven(database)
+    await _called(database, tmp_path, bakery)
+    with pytest.raises(RouteUnfinishedError, match="1 of 2"):
+        await routing.route_request(database, request)
+    await _close(database, bakery)
+    await work()
+    ((_, _, erased),) = await mails_of(database, HOUSE)
+    assert "Bakery" in erased
+    assert "have been erased" in erased
+    assert await _state(database, request) == "proven"
+
+    repair()
+    await _called(database, tmp_path, florist)
+    assert await routing.route_request(database, request) == 2
+    *_, (_, _, routed) = await mails_of(database, HOUSE)
+    assert "Bakery" in routed
+    assert "Florist" in routed
+    assert await _state(database, request) == "routed"
+    await _close(database, florist)
+    await work()
+    assert "Florist" in (await mails_of(database, HOUSE))[-1][2]
+    assert await _state(database, request) == "done"
+
+
+async def test_a_case_that_was_closed_before_its_route_was_noted(
+    database: Database, tmp_path: Path, work: Work, bakery: Shop
+) -> None:
+    """The job was killed in between, and the calls are gone: the caller hears of that end, and not of nobody."""
+    await _called(database, tmp_path, bakery)
+    request = await _proven(database)
+    await routing.route_request(database, request)
+    async with open_house(database) as house:  # as if it had been killed before it noted anything
+        await house.change(delete(DsarRouteTable))
+        await house.change(delete(MailTable))
+        await intake._set(house, request, state="proven")
+    await _close(database, bakery)
+    async with database.tenant(bakery.tenant_id) as store:
+        calls = [call.id for call in (await search(store, NUMBER, actor=OPERATOR)).sessions]
+    await erase_batch(database, FolderBlobs(tmp_path / "blobs"), bakery.tenant_id, calls)
+    await work()
+    await routing.route_request(database, request)
+    bodies = [body for _, _, body in await mails_of(database, HOUSE)]
+    assert sum("Bakery" in body and "have been erased" in body for body in bodies) == 1
+    assert not any("No business" in body for body in bodies)
+    assert await _state(database, request) == "done"
+
+
+async def _proven(database: Database) -> UUID:
+    """A request whose number is proven, and that no job will pass on by itself."""
+    request = await _asked(database)
+    async with open_house(database) as house:
+        await jobs.forget(house, "intake_id", (request,))
+    return request
+
+
+async def _close(database: Database, shop: Shop) -> None:
+    async with database.tenant(shop.tenant_id) as store:
+        (case,) = await cases.list_cases(store)
+        await cases.close_case(store, case.id, Outcome.FULFILLED, actor=OPERATOR)
+
+
+async def _state(database: Database, request: UUID) -> str:
+    async with open_house(database) as house:
+        return (await intake.find_intake(house, request)).state
 
 
 async def test_a_number_that_nobody_knows(database: Database, work: Work, bakery: Shop) -> None:
