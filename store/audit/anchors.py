@@ -2,11 +2,13 @@
 
 The server's own log knows every checkpoint of every tenant, so it is this log's checkpoints that are anchored, each
 time there is a new one: under an object lock, where the bucket has it, and with a time stamp (RFC 3161), where an
-authority is set. And once a week each tenant is sent its own newest checkpoint by mail.
+authority is set. And once a week each tenant is sent its own newest checkpoint by mail: at its address for requests, or
+else to its owners.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import functools
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, get_args
@@ -24,6 +26,8 @@ from store.dsar.contacts import contact_of
 from store.engine import Database
 from store.house import HOUSE, open_house
 from store.outbox import queue_mail
+from store.people import accounts
+from store.people.memberships import owners_of
 from store.scope import TenantStore
 from store.tables.audit import AuditAnchorTable
 from store.visits import each_tenant
@@ -103,19 +107,29 @@ async def _lock(blobs: Blobs, made: SignedCheckpoint) -> bytes | None:
 
 
 async def mail_round(this: jobs.Round) -> None:
-    """The weekly round: each tenant that has given an address is sent its newest checkpoint."""
-    await each_tenant(this.database, MAILS, mail_newest)
+    """The weekly round: each tenant is sent its newest checkpoint."""
+    await each_tenant(this.database, MAILS, functools.partial(mail_newest, database=this.database))
 
 
-async def mail_newest(store: TenantStore) -> None:
-    """Queue the mail of one tenant, unless it has had this checkpoint."""
+async def mail_newest(store: TenantStore, *, database: Database) -> None:
+    """Queue the mails of one tenant, unless it has had this checkpoint, or there is nobody to have it."""
     newest, known = await latest(store), await newest_of(store, "mail")
-    address = await contact_of(store)
-    if address is None or newest is None or (known is not None and known.size == newest.size):
+    if newest is None or (known is not None and known.size == newest.size):
         return
-    subject = f"Checkpoint of your audit log: {newest.size} entries"
-    await queue_mail(store, to=address, subject=subject, body=letter(store, newest), kind=_MAIL)
-    await _note_down(store, "mail", newest.size, None)
+    addresses = await _addresses(store, database)
+    for address in addresses:
+        subject = f"Checkpoint of your audit log: {newest.size} entries"
+        await queue_mail(store, to=address, subject=subject, body=letter(store, newest), kind=_MAIL)
+    if addresses:
+        await _note_down(store, "mail", newest.size, None)
+
+
+async def _addresses(store: TenantStore, database: Database) -> Collection[str]:
+    contact = await contact_of(store)
+    if contact is not None:
+        return (contact,)
+    async with open_house(database) as house:
+        return (await accounts.emails_of(house, await owners_of(store))).values()
 
 
 def letter(store: TenantStore, made: SignedCheckpoint) -> str:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlmodel import select
 
+from policies.access import Role
 from policies.retention import AUDIT_YEARS, years_after
 from store.audit import anchors, checkpoints
 from store.audit.anchors import NotAnchoredError
@@ -21,15 +23,18 @@ from store.blobs import BlobKeptError, Blobs, FolderBlobs
 from store.blobs_s3 import S3Blobs
 from store.dsar.contacts import set_contact
 from store.engine import Database
-from store.house import HOUSE
+from store.house import HOUSE, open_house
 from store.jobs import Work
 from store.outbox import find_mail
+from store.people import accounts
+from store.people.memberships import grant_role
 from store.tables.registers import MailTable
 from tests.database import Shop
 from tests.peers import s3_server, time_stamper
 from tests.peers.s3_server import S3Server
 from tests.peers.time_stamper import Authority
 from tests.store.audit.exported import ANNA, exported, some_entries
+from tests.store.dsar.dump import mails_of
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,29 @@ async def test_what_is_away_does_not_keep_the_others(
     assert set(await _kinds(database, bakery.tenant_id)) == {"object_lock", "time_stamp"}
 
 
+async def test_without_an_address_for_requests_the_owners_are_written_to(
+    database: Database, bakery: Shop, florist: Shop
+) -> None:
+    """Each of them, and nobody else of the business; where there is no owner, nobody."""
+    emails = {"anna@bakery.example": "owner", "ben@bakery.example": "owner", "carla@bakery.example": "viewer"}
+    for email, role in emails.items():
+        async with open_house(database) as house:
+            account = await accounts.find_or_make(house, email)
+        async with database.tenant(bakery.tenant_id) as store:
+            await grant_role(store, account.id, msgspec.convert(role, Role), actor=ANNA)
+    await checkpoints.checkpoint_all(database)
+    for shop in (bakery, florist, bakery):
+        async with database.tenant(shop.tenant_id) as store:
+            await anchors.mail_newest(store, database=database)
+    sent = [(to, body) for to, _, body in await mails_of(database, bakery.tenant_id)]
+    assert {to for to, _ in sent} == {"anna@bakery.example", "ben@bakery.example"}
+    assert len(sent) == 2
+    assert all("\naitelier/" in body for _, body in sent)
+    assert await mails_of(database, florist.tenant_id) == []
+    assert set(await _kinds(database, bakery.tenant_id)) == {"mail"}
+    assert await _kinds(database, florist.tenant_id) == {}
+
+
 async def test_the_owner_can_prove_it_with_a_mail(database: Database, bakery: Shop, florist: Shop) -> None:
     """Who has an address gets the newest checkpoint, once; the mail alone tells that the log was rewritten."""
     await some_entries(database, bakery, 3)
@@ -203,7 +231,7 @@ async def test_the_owner_can_prove_it_with_a_mail(database: Database, bakery: Sh
     await checkpoints.checkpoint_all(database)
     for shop in (bakery, florist, bakery):
         async with database.tenant(shop.tenant_id) as store:
-            await anchors.mail_newest(database, store)
+            await anchors.mail_newest(store, database=database)
     async with database.tenant(florist.tenant_id) as store:
         assert await store.all(select(MailTable.id)) == []
     async with database.tenant(bakery.tenant_id) as store:
