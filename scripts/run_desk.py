@@ -16,7 +16,7 @@ from scripts.registered import NotRegisteredError, keep_register, look_up
 from scripts.settings import REHEARSAL_KEY, Secrets, Settings
 from scripts.trunk_list import publish_trunks
 from sip.control import CONTROL_NAME, ControlSender
-from store import numbers, seed, tenants, trunks
+from store import numbers, seed, trunks
 from store.blobs import Blobs, BlobsAwayError, BlobsRefusedError
 from store.blobs_choice import open_blobs
 from store.engine import Database
@@ -188,12 +188,8 @@ async def trunk_terms(database: Database) -> tuple[TrunkTerms, ...]:
 
 async def ring_lines(settings: Settings, database: Database) -> tuple[str, ...]:
     """What a newcomer may ring: names before numbers, which softphones find easier to dial."""
-    called: list[str] = []
     async with database.platform() as platform:
-        found = await tenants.all_tenants(platform)
-    for tenant in found:
-        async with database.tenant(tenant.id) as store:
-            called += [number.called for number in await numbers.all_numbers(store)]
+        called = await numbers.all_called(platform)
     host = settings.public_host or {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.sip_bind, settings.sip_bind)  # noqa: S104  # compared
     port = "" if settings.sip_port == 5060 else f":{settings.sip_port}"
     addresses = [f"sip:{user}@{f'[{host}]' if ':' in host else host}{port}" for user in sorted(called, reverse=True)]

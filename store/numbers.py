@@ -68,6 +68,11 @@ async def find_called(platform: Platform, called: str) -> CalledNumber | None:
     return CalledNumber(*rows[0]) if rows else None
 
 
+async def all_called(platform: Platform) -> tuple[str, ...]:
+    """Every number and name that rings on this server, without a look at whose they are."""
+    return tuple(row.called for row in await platform.rows("SELECT called FROM numbers"))
+
+
 async def create(
     store: TenantStore, *, project_id: UUID, scenario_id: UUID, called: str, label: str = "", actor: Actor
 ) -> Number:

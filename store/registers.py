@@ -134,15 +134,17 @@ def _check(row: Subprocessor, register: Register) -> None:
 
 async def _refuse_unreachable(database: Database) -> None:
     async with database.platform() as platform:
-        everyone = await all_tenants(platform)
-    unreachable = []
-    for tenant in everyone:
-        async with database.tenant(tenant.id) as store:
-            if await contact_of(store) is None:
-                unreachable.append(tenant.name)
+        unreachable = {tenant.id: tenant.name for tenant in await all_tenants(platform)}
+
+    async def look(store: TenantStore) -> None:
+        if await contact_of(store) is not None:
+            del unreachable[store.tenant_id]
+
+    await each_tenant(database, JOB, look, tenant_ids=tuple(unreachable))
     if unreachable:
+        names = ", ".join(list(unreachable.values())[:3])
         raise RegisterRefusedError(
-            f"{len(unreachable)} customers have no address to be told at: {', '.join(unreachable[:3])}. "
+            f"{len(unreachable)} customers have no address to be told at: {names}. "
             "Give them one: aitelier dsar contact ADDRESS --tenant NAME. "
             "Or say that all have agreed already: --accepted"
         )
