@@ -7,20 +7,30 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 
 from policies.audit_tags import OPERATOR
 from policies.erasure import OBJECTS, Reason
+from scripts.master_key import master_key_of
 from store.audit.checkpoints import public_keys
+from store.backup import OBJECTS_PART
 from store.erasure.receipts import hand_out, problems_of
 from store.erasure.sessions import Receipt, erase_sessions, find_erasure
+from store.parts import reading
+from store.recordings import blob_name
+from store.settings import StoreSettings
+from store.tables.calls import MessageTable, SessionTable, TurnTable
+from store.tables.keys import DataKeyTable
 from tests.calls.damage import all_ready, kill
 from tests.calls.model import Words
 from tests.calls.stack import Business, Stack
 from tests.calls.test_canary import files_with, sound
+from tests.store.restoring import KEY, back_up
 from voice.rehearsal.audio import FORMATS
 from voice.rehearsal.mind import CallTool
 from voice.rehearsal.mouth import Mouth
@@ -73,6 +83,37 @@ def _found_in(paths: Iterator[Path], needles: dict[str, bytes]) -> list[str]:
     return found
 
 
+def _inside_a_backup(home: Path) -> bytes:
+    """Everything in a backup that is made now, opened with its private key."""
+    settings = StoreSettings(None, home, base64.b64decode(master_key_of(home).reveal()))
+    inside = []
+    with tempfile.TemporaryDirectory() as folder:
+        backup = back_up(settings, Path(folder), now=datetime.now(UTC))
+        for name in backup.contents.parts:
+            with reading(backup.folder / name, [KEY], compressed=name != OBJECTS_PART) as members:
+                inside += [member.whole() for member in members]
+    return b"\n".join(inside)
+
+
+async def _sealed(business: Business, session_id: UUID) -> dict[str, bytes]:
+    """What the store holds of the call, as it lies there: in hex the columns, as PostgreSQL copies them."""
+    of_call = {
+        "its key": select(DataKeyTable.wrapped).where(DataKeyTable.session_id == session_id),
+        "its caller": select(SessionTable.caller_sealed).where(SessionTable.id == session_id),
+        "its caller's index": select(SessionTable.caller_index).where(SessionTable.id == session_id),
+        "a turn": select(TurnTable.text_sealed).where(TurnTable.session_id == session_id),
+        "a message": select(MessageTable.text_sealed).where(MessageTable.session_id == session_id),
+    }
+    found = {}
+    async with business.stack.database.tenant(business.tenant_id) as store:
+        for name, statement in of_call.items():
+            value = await store.first(statement)
+            assert value is not None
+            found[f"{name}, sealed"] = value.hex().encode()
+    recording = business.stack.blobs.read_at(blob_name(business.tenant_id, session_id), 0, 4096)
+    return {**found, "its recording, sealed": recording[-256:]}
+
+
 async def _finished(business: Business, erasure_id: UUID) -> Receipt:
     """Wait for the server's own jobs to carry it out."""
     async with asyncio.timeout(60):
@@ -85,7 +126,7 @@ async def _finished(business: Business, erasure_id: UUID) -> Receipt:
 
 
 async def test_an_erased_caller_is_nowhere(battered: Stack) -> None:
-    """Database files, objects, spool, clips, logs and temporary folders hold nothing of the call, in no encoding.
+    """Database, objects, spool, clips, logs, temporary folders and the next backup hold nothing of it, in no encoding.
 
     That what was spoken was there to be found is shown before; that it was erased is proven by the receipt.
     """
@@ -118,6 +159,10 @@ async def test_an_erased_caller_is_nowhere(battered: Stack) -> None:
     assert {name.partition("/")[0] for name in names} <= set(OBJECTS), "each kind of object is in the manifest"
     assert any(str(session_id) in name for name in names)
 
+    sealed = await _sealed(business, session_id)
+    before = await asyncio.to_thread(_inside_a_backup, battered.home)
+    assert [name for name, needle in sealed.items() if needle not in before] == [], "a backup holds it, sealed"
+
     async with battered.database.tenant(business.tenant_id) as store:
         asked = await erase_sessions(store, battered.blobs, [session_id], actor=OPERATOR, reason=Reason.CALLER_ASKED)
     receipt = await _finished(business, asked.erasure_id)
@@ -127,6 +172,9 @@ async def test_an_erased_caller_is_nowhere(battered: Stack) -> None:
     assert problems_of(document, await public_keys(battered.database, business.tenant_id)) == ()
     assert await business.sessions() == ()
     assert not any(str(session_id) in name for name in battered.blobs.list("recordings/"))
+
+    after = await asyncio.to_thread(_inside_a_backup, battered.home)
+    assert [name for name, needle in {**needles, **sealed}.items() if needle in after] == []
 
     # A database that recovers from a crash ends with a checkpoint: all that it has is in its files then.
     await all_ready(battered.server, "database", kill(battered.server, "database"))
