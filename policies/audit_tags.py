@@ -50,6 +50,7 @@ class Tag(StrEnum):
     DSAR_CASE_OPENED = "tenant:dsar_case:opened"
     DSAR_CODE_SENT = "platform:dsar_code:sent"
     DSAR_CONTACT_CHANGED = "tenant:dsar_contact:changed"
+    DSAR_COPY_TAKEN = "tenant:dsar_copy:taken"
     DSAR_EXPORTED = "tenant:dsar:exported"
     DSAR_NUMBER_PROVEN = "platform:dsar_number:proven"
     DSAR_QUERIED = "tenant:dsar:queried"

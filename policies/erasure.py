@@ -251,6 +251,14 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
         why="a request has to be answered, and that it was has to be provable for the seven years of the audit log;"
         " once it is closed, nothing in it tells whose it was",
     ),
+    "dsar_copies": TableRule(
+        call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
+        columns=columns(
+            id="id case_id actor_id", tenant_sealed="key_sealed",
+            fact="actor_kind asked_at calls calls_done made_at",
+        ),
+        why="goes a day after it was made, with the request, and as soon as a call of its caller is erased",
+    ),
     "dsar_intakes": TableRule(
         call=Fate.UNTOUCHED, project=Fate.UNTOUCHED,
         columns=columns(
@@ -344,6 +352,10 @@ OBJECTS: Final[Mapping[str, TableRule]] = MappingProxyType({
     "recordings": TableRule(
         call=Fate.DELETED, project=Fate.DELETED, columns=columns(call_sealed="content"),
         why="all versions of it",
+    ),
+    "copies": TableRule(
+        call=Fate.DELETED, project=Fate.DELETED, columns=columns(tenant_sealed="content"),
+        why="under a key of its own, which goes with the row; for a day, and in no backup",
     ),
     "ledger": TableRule(
         call=Fate.KEPT, project=Fate.KEPT, columns=columns(id="content"),

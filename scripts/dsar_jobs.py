@@ -9,7 +9,7 @@ import structlog
 from policies.audit_tags import Actor
 from scripts.cli_call import speaker
 from scripts.code_call import ring_with_code
-from store.dsar import cases, erasing, intake, reminders, routing
+from store.dsar import cases, copies, copying, erasing, intake, reminders, routing
 from store.dsar.intake import CodeRefusedError, NoIntakeError
 from store.house import open_house
 from store.jobs import Handler, Periodic, Work
@@ -27,6 +27,8 @@ def dsar_tasks(trunk: str | None) -> Mapping[str, Handler]:
         intake.RING_TASK: functools.partial(ring, trunk),
         cases.CLOSED_TASK: routing.tell_caller,
         erasing.ERASED_TASK: erasing.close_erased,
+        copies.MAKE_TASK: copying.make_copy,
+        copies.FORGET_TASK: copies.forget,
     }
 
 

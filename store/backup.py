@@ -40,7 +40,8 @@ OBJECTS_PART: Final = "objects.age"
 LEDGER: Final = "ledger/"
 """Objects of the erasure ledger. They come first in their part, so that they are found without reading the rest."""
 _RECORDINGS: Final = "recordings/"
-_PASSING: Final = "probe/"
+_PASSING: Final = ("probe/", "copies/")
+"""What is there for a moment, or a day, and would outlive its erasure in a backup."""
 _LIST: Final = "backup.json"
 _DRAFT: Final = ".draft"
 _STAMP: Final = "%Y-%m-%dT%H-%M-%SZ"
@@ -152,7 +153,7 @@ def _object_names(blobs: Blobs, recordings: Iterable[str]) -> Iterator[str]:
     """What belongs to the snapshot: the ledger first, then recordings that its rows name, then all other kinds."""
     yield from blobs.list(LEDGER)
     yield from recordings
-    yield from (name for name in blobs.list() if not name.startswith((LEDGER, _RECORDINGS, _PASSING)))
+    yield from (name for name in blobs.list() if not name.startswith((LEDGER, _RECORDINGS, *_PASSING)))
 
 
 def _copy_objects(blobs: Blobs, names: Iterable[str], part: PartWriter, progress: Progress) -> tuple[int, int]:

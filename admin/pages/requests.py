@@ -27,7 +27,7 @@ from admin.pages.forms import check_typed, chosen
 from admin.pages.lists import around, every
 from admin.pages.names import names_for
 from admin.pages.queries import blank, filled, id_in, query_of
-from admin.pages.render import go_to, page
+from admin.pages.render import go_to, page, part
 from admin.problems import BadRequestError, ProblemError
 from admin.zones import midnight, zone_of
 from policies.dsar import Outcome
@@ -149,6 +149,7 @@ async def _show(ask: Ask, error: ProblemError | None) -> web.Response:
         status=200 if error is None else error.status.value,
         found=found,
         calls=calls,
+        copy=await callers.copy_of(ask, request_id),
         receipt=receipt,
         names=await names_for(ask),
         outcomes=OUTCOMES,
@@ -157,9 +158,26 @@ async def _show(ask: Ask, error: ProblemError | None) -> web.Response:
     )
 
 
-async def export(ask: Ask) -> web.StreamResponse:
-    """The copy of everything, as a file."""
-    return await callers.export_request(ask, id_in(ask.request, "request_id"))
+async def make_copy(ask: Ask) -> web.Response:
+    """Have a copy of everything made; the request's page tells how far it is."""
+    request_id = id_in(ask.request, "request_id")
+    try:
+        await callers.make_copy(ask, request_id)
+    except ProblemError as error:
+        return await _show(ask, error)
+    return go_to(ask.request, f"/t/{ask.tenant_id}/requests/{request_id}#copy")
+
+
+async def copy_progress(ask: Ask) -> web.Response:
+    """How far it is, for a page that waits."""
+    request_id = id_in(ask.request, "request_id")
+    found, copy = await api.get_request(ask, request_id), await callers.copy_of(ask, request_id)
+    return part(ask, "copy_progress.html", found=found, copy=copy)
+
+
+async def download_copy(ask: Ask) -> web.StreamResponse:
+    """The copy, as a file."""
+    return await callers.download_copy(ask, id_in(ask.request, "request_id"))
 
 
 async def erase(ask: Ask) -> web.Response:

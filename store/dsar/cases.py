@@ -17,6 +17,7 @@ from store import sessions, tenants
 from store.audit.log import record
 from store.dsar import letters
 from store.dsar.contacts import read_address, write, write_to_contact
+from store.dsar.copies import drop_copies
 from store.erasure.receipts import sign_receipt
 from store.erasure.sessions import Receipt
 from store.jobs import defer
@@ -205,6 +206,7 @@ async def close_case(
             next_step_at=None,
         )
     )
+    await drop_copies(store, [case_id])
     columns = await store.keys.tenant_columns(store)
     assert row.caller_sealed is not None  # noqa: S101 - the table asks for it of open cases; for the type checker
     number = columns.open(row.caller_sealed, _TABLE, "caller", case_id)

@@ -11,7 +11,7 @@
 Nothing of it is ever in memory but one call's words and a few seconds of its sound.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,9 @@ from store.transfers import Transfer, transfers_of
 
 FORMAT: Final = "aitelier export of a caller's data, version 1"
 _PAGE: Final = 100
+
+Tell = Callable[[int], Awaitable[None]]
+"""Hears how many calls are done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,14 +114,15 @@ async def send_caller(
     *,
     actor: Actor,
     project_id: UUID | None = None,
+    tell: Tell | None = None,
 ) -> Exported:
-    """The same, handed to `send` while it is written.
+    """The same, handed to `send` while it is written; `tell` hears after each call how many are in it.
 
     Raises:
         StoreAwayError, BlobsAwayError: The data cannot be reached; what was sent is no whole package.
     """
     async with send_package(send) as package:
-        return await _fill(_Writer(database, blobs, tenant_id, package, actor=actor), number, project_id)
+        return await _fill(_Writer(database, blobs, tenant_id, package, actor=actor, tell=tell), number, project_id)
 
 
 async def _fill(writer: "_Writer", number: PhoneNumber, project_id: UUID | None) -> Exported:
@@ -151,8 +155,18 @@ async def _open_cases(store: TenantStore, callers: Collection[bytes]) -> list[di
 class _Writer:
     """Writes call after call. Each is read in a transaction of its own, which is over before its sound is written."""
 
-    def __init__(self, database: Database, blobs: Blobs, tenant_id: UUID, package: Package, *, actor: Actor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        tenant_id: UUID,
+        package: Package,
+        *,
+        actor: Actor,
+        tell: Tell | None = None,
+    ) -> None:
         self._actor = actor
+        self._tell = tell
         self._database = database
         self._blobs = blobs
         self._names: dict[UUID, projects.Project] = {}
@@ -177,6 +191,8 @@ class _Writer:
                 )
             for session in page.sessions:
                 await self._add(session.id)
+                if self._tell is not None:
+                    await self._tell(len(self.exported.calls))
             if not page.more:
                 return
             before = page.sessions[-1].id

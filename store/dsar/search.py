@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import col, exists, select
+from sqlmodel import col, exists, func, select
 
 from policies.audit_tags import Actor, Tag
 from policies.numbers import PhoneNumber, parse_number, region_of
@@ -107,6 +107,15 @@ async def page_of_calls(
     ids = await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit + 1))
     found = await sessions.find_sessions(store, ids[:limit], actor=actor)
     return FoundCalls(number, found, more=len(ids) > limit)
+
+
+async def count_calls(store: TenantStore, number: PhoneNumber, *, project_id: UUID | None = None) -> int:
+    """How many calls of the number there are."""
+    statement = select(func.count()).select_from(SessionTable)
+    statement = statement.where(SessionTable.state != "spare", *await calls_of(store, number))
+    if project_id is not None:
+        statement = statement.where(SessionTable.project_id == project_id)
+    return await store.first(statement) or 0
 
 
 async def calls_of(store: TenantStore, number: PhoneNumber) -> tuple[ColumnElement[bool], ...]:

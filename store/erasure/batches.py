@@ -20,6 +20,7 @@ from policies.erasure_rules import Fate
 from policies.retention import proof_kept_until
 from store import jobs
 from store.blobs import Blobs
+from store.dsar.copies import drop_copies_with
 from store.engine import Database
 from store.known_callers import forget_strangers
 from store.recordings import blob_name
@@ -62,6 +63,7 @@ _DELETED: Final = _linked(Fate.DELETED)
 async def shred(store: TenantStore, session_ids: Sequence[UUID]) -> int:
     """Make these calls unreadable for good once the transaction is committed; how many keys that took."""
     await jobs.forget(store, "session_id", session_ids)
+    await drop_copies_with(store, session_ids)
     return await store.change(delete(DataKeyTable).where(col(DataKeyTable.session_id).in_(session_ids)))
 
 

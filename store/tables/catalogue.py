@@ -25,6 +25,7 @@ from store.tables.dsar import (
     DsarCaseTable,
     DsarCodeTable,
     DsarContactTable,
+    DsarCopyTable,
     DsarIntakeTable,
     DsarRouteTable,
 )
@@ -94,6 +95,7 @@ TABLES: tuple[type[TenantRow], ...] = (
     SecretTable,
     DsarContactTable,
     DsarCaseTable,
+    DsarCopyTable,
     DsarIntakeTable,
     DsarCodeTable,
     DsarRouteTable,

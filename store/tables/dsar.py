@@ -42,6 +42,22 @@ class DsarCaseTable(TenantRow, table=True):
     receipt: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
 
 
+class DsarCopyTable(TenantRow, table=True):
+    """A copy of everything held about a caller, while it is made and for its day."""
+
+    __tablename__: ClassVar[str] = "dsar_copies"
+
+    id: UUID = Field(primary_key=True)
+    case_id: UUID
+    actor_kind: str
+    actor_id: str
+    key_sealed: bytes
+    asked_at: datetime = Field(sa_type=Timestamp)
+    calls: int
+    calls_done: int
+    made_at: datetime | None = Field(default=None, sa_type=Timestamp)
+
+
 class DsarIntakeTable(TenantRow, table=True):
     """One request to the operator, by a caller who knows no tenant."""
 

@@ -13,11 +13,14 @@ from policies.audit_tags import OPERATOR, Tag
 from policies.dsar import due_at
 from store.audit.checkpoints import public_keys
 from store.audit.log import Entry, entries
+from store.blobs import BlobMissingError
+from store.dsar import copies
+from store.dsar.copying import make_copy
 from store.dsar.erasing import ERASED_TASK, close_erased
 from store.erasure import sessions
 from store.erasure.holds import place_hold
 from store.erasure.receipts import problems_of
-from store.jobs import Work
+from store.jobs import Argument, Work
 from tests.admin.speaking import api, look, rows_of, send
 from tests.admin.world import World, add_call
 
@@ -33,18 +36,17 @@ async def opened(world: World, number: str, **more: object) -> Any:
 
 async def finish(world: World, request: Any) -> None:
     """Let the jobs run that an erasure has left behind."""
+    services, erasure_id = world.services, request["erasure_id"]
+    await sessions.carry_out(services.database, services.blobs, world.bakery.tenant_id, UUID(erasure_id))
+    await close_erased(job(world, ERASED_TASK, case_id=request["id"], erasure_id=erasure_id))
+
+
+def job(world: World, task: str, **arguments: Argument) -> Work:
+    """One of the Bakery's."""
     services, tenant_id = world.services, world.bakery.tenant_id
-    erasure_id = request["erasure_id"]
-    await sessions.carry_out(services.database, services.blobs, tenant_id, UUID(erasure_id))
-    work = Work(
-        database=services.database,
-        blobs=services.blobs,
-        tenant_id=tenant_id,
-        job_id=1,
-        task=ERASED_TASK,
-        arguments={"case_id": request["id"], "erasure_id": erasure_id},
+    return Work(
+        database=services.database, blobs=services.blobs, tenant_id=tenant_id, job_id=1, task=task, arguments=arguments
     )
-    await close_erased(work)
 
 
 async def acts(world: World, tag: Tag) -> tuple[Entry, ...]:
@@ -83,23 +85,79 @@ async def test_a_request_goes_from_the_first_word_to_a_receipt_that_others_can_c
     assert (status, problems_of(of_erasure, keys)) == (200, ())
 
 
-async def test_a_copy_has_everything_and_stands_in_the_log(world: World) -> None:
-    """The ZIP file comes in one piece from a stream, with sound and words; who took it is known afterwards."""
+async def copied(world: World, request: Any) -> str:
+    """Ask for a copy, and let the job run that makes it; its id."""
+    status, asked = await api(world, "POST", f"/requests/{request['id']}/copy", "olga")
+    assert (status, asked["made_at"], asked["by"]["name"]) == (202, None, "olga@bakery.example")
+    async with world.services.database.tenant(world.bakery.tenant_id) as store:
+        found = await copies.find_copy(store, UUID(request["id"]), datetime.now(UTC))
+    assert found is not None
+    await make_copy(job(world, copies.MAKE_TASK, copy_id=str(found.id)))
+    return str(found.id)
+
+
+async def test_a_copy_has_everything_and_can_be_had_again_for_a_day(world: World) -> None:
+    """It is made by a job, lies sealed, is whole each time; who took it is known, and after a day it is gone."""
     call = await add_call(world, world.bakery, caller="+4930555222")
     made = await opened(world, "+4930555222", wish="access")
+    place = f"/requests/{made['id']}"
+    assert (await api(world, "GET", f"{place}/copy"))[0] == 404
     before = len(await acts(world, Tag.DSAR_EXPORTED))
-    status, content = await api(world, "POST", f"/requests/{made['id']}/export", "olga")
-    assert status == 200
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert archive.testzip() is None
-        folder = f"calls/{call}"
-        assert len(archive.read(f"{folder}/recording.wav")) > 60 * 8000 * 2 * 2
-        assert "Anna Schmidt" in archive.read(f"{folder}/call.json").decode()
-        assert json.loads(archive.read("manifest.json"))["calls"] == 1
+    assert (await send(world, f"{place}/copy", {}))[0] == 303
+    assert (await api(world, "GET", f"{place}/copy/file", "olga"))[0] == 409
+    assert "The copy is being made" in (await look(world, place))[1]
+    copy_id = await copied(world, made)
+    _, shown = await api(world, "GET", f"{place}/copy")
+    assert (shown["calls"], shown["calls_done"]) == (1, 1)
+    assert datetime.fromisoformat(shown["ends_at"]) - datetime.fromisoformat(shown["made_at"]) == timedelta(days=1)
+    assert "Download it" in (await look(world, f"{place}/copy/progress"))[1]
+    for _ in range(2):
+        status, content = await api(world, "GET", f"{place}/copy/file", "olga")
+        assert status == 200
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.testzip() is None
+            folder = f"calls/{call}"
+            assert len(archive.read(f"{folder}/recording.wav")) > 60 * 8000 * 2 * 2
+            assert "Anna Schmidt" in archive.read(f"{folder}/call.json").decode()
+            assert json.loads(archive.read("manifest.json"))["calls"] == 1
     (act, *_) = logged = await acts(world, Tag.DSAR_EXPORTED)
     assert len(logged) == before + 1
     assert (act.actor.kind, act.actor.id) == ("user", str(world.people["olga"].user_id))
     assert act.personal == {"number": "+4930555222"}
+    taken = [one for one in await acts(world, Tag.DSAR_COPY_TAKEN) if one.objects == {"case": made["id"]}]
+    assert len(taken) == 2
+    name = copies.blob_name(world.bakery.tenant_id, UUID(copy_id))
+    assert b"Anna" not in world.services.blobs.read_at(name, 0, 10_000_000)
+    try:
+        world.clock.ahead_s = 86_401
+        assert (await api(world, "GET", f"{place}/copy"))[0] == 404
+        assert (await api(world, "GET", f"{place}/copy/file"))[0] == 409
+    finally:
+        world.clock.ahead_s = 0
+    await copies.forget(job(world, copies.FORGET_TASK, copy_id=copy_id))
+    assert (await api(world, "GET", f"{place}/copy"))[0] == 404
+    with pytest.raises(BlobMissingError):
+        world.services.blobs.size(name)
+
+
+@pytest.mark.parametrize("how", ["erased", "closed"])
+async def test_a_copy_goes_with_what_is_in_it(world: World, how: str) -> None:
+    """Once a call of the caller is erased, or the request closed, nobody can read the copy; a late job leaves none."""
+    number = "+4930555266" if how == "erased" else "+4930555277"
+    call = await add_call(world, world.bakery, caller=number)
+    made = await opened(world, number, wish="access")
+    place = f"/requests/{made['id']}"
+    copy_id = await copied(world, made)
+    if how == "erased":
+        assert (await api(world, "POST", "/sessions/erase", body={"session_ids": [str(call)]}))[0] == 202
+    else:
+        assert (await api(world, "POST", f"{place}/close", body={"outcome": "fulfilled"}))[0] == 200
+    assert (await api(world, "GET", f"{place}/copy"))[0] == 404
+    assert (await api(world, "GET", f"{place}/copy/file"))[0] == 409
+    await make_copy(job(world, copies.MAKE_TASK, copy_id=copy_id))
+    await copies.forget(job(world, copies.FORGET_TASK, copy_id=copy_id))
+    with pytest.raises(BlobMissingError):
+        world.services.blobs.size(copies.blob_name(world.bakery.tenant_id, UUID(copy_id)))
 
 
 async def test_whoever_has_a_role_on_a_project_sees_its_requests_only(world: World) -> None:

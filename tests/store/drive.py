@@ -63,6 +63,7 @@ if typing.TYPE_CHECKING:
 IDS = {
     "api_key_id": ("api_keys", "id"),
     "case_id": ("dsar_cases", "id"),
+    "copy_id": ("dsar_copies", "id"),
     "device_id": ("devices", "id"),
     "erasure_id": ("erasures", "id"),
     "hold_id": ("legal_holds", "id"),

@@ -249,6 +249,7 @@ ELSEWHERE: Final[dict[Tag, str]] = {
     Tag.DEVICE_TOKEN_REUSED: "store/test_people.py",
     Tag.DSAR_CASE_ESCALATED: "store/dsar/test_reminders.py",
     Tag.DSAR_CASE_OPENED: "store/dsar/test_routing.py",
+    Tag.DSAR_COPY_TAKEN: "admin/test_requests.py",
     Tag.DSAR_EXPORTED: "store/dsar/test_forgetting.py",
     Tag.DSAR_QUERIED: "store/dsar/test_search.py",
     Tag.HIPAA_CHANGED: "store/test_registers.py",
