@@ -90,7 +90,7 @@ TABLES: Final[Mapping[str, TableRule]] = MappingProxyType({
             index="caller_index",
             business="called trunk",
             fact="state language planned_at started_at ended_at ended_by end_reason heard_samples first_audio_ms"
-            " reply_ms consent ingested_at",
+            " reply_ms consent ingested_at recorded",
         ),
     ),
     "consent_proofs": TableRule(

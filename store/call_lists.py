@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement
-from sqlmodel import col, exists, not_, select
+from sqlmodel import col, not_, select
 
 from policies.audit_tags import Actor, Tag
 from policies.numbers import PhoneNumber
@@ -95,6 +95,7 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         (SessionTable.state, wanted.state),
         (SessionTable.scenario_id, wanted.scenario_id),
         (SessionTable.end_reason, wanted.end_reason),
+        (SessionTable.recorded, wanted.recorded),
     ):
         if value is not None:
             yield col(column) == value
@@ -108,9 +109,6 @@ def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:
         missed = col(SessionTable.heard_samples).is_(None)
         yield col(SessionTable.state) == "ended"
         yield missed if wanted.outcome == "missed" else not_(missed)
-    if wanted.recorded is not None:
-        recorded = exists().where(col(RecordingTable.session_id) == SessionTable.id)
-        yield recorded if wanted.recorded else not_(recorded)
 
 
 async def projects_of_calls(store: TenantStore, session_ids: Collection[UUID]) -> Mapping[UUID, UUID]:

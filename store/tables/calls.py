@@ -35,6 +35,7 @@ class SessionTable(TenantRow, table=True):
     reply_ms: int | None = None
     consent: str | None = None
     ingested_at: datetime | None = Field(default=None, sa_type=Timestamp)
+    recorded: bool = False
 
 
 class TurnTable(TenantRow, table=True):

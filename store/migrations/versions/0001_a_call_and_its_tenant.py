@@ -120,6 +120,7 @@ CREATE TABLE sessions (
     reply_ms         integer,  -- from the end of what the caller said to the agent's first sound; the call's median
     consent          text,     -- what the caller answered, or that nobody had to ask
     ingested_at      timestamptz,
+    recorded         boolean NOT NULL DEFAULT false,  -- whether there is a recording now; kept so by triggers
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id),
     FOREIGN KEY (tenant_id, scenario_id, scenario_version)
@@ -133,6 +134,9 @@ CREATE INDEX ON sessions (tenant_id, id) WHERE heard_samples IS NULL;  -- missed
 CREATE INDEX ON sessions (tenant_id, scenario_id, scenario_version);
 CREATE INDEX ON sessions (tenant_id, called, id);
 CREATE INDEX ON sessions (tenant_id, trunk, id);
+CREATE INDEX ON sessions (tenant_id, recorded, id);
+CREATE INDEX ON sessions (tenant_id, id)  -- all that figures of many calls are added up from
+    INCLUDE (project_id, state, planned_at, heard_samples, first_audio_ms, reply_ms, consent);
 
 CREATE TABLE turns (
     tenant_id   uuid NOT NULL,
@@ -198,6 +202,16 @@ CREATE TABLE recordings (
     PRIMARY KEY (tenant_id, session_id),
     FOREIGN KEY (tenant_id, session_id) REFERENCES sessions (tenant_id, id) ON DELETE CASCADE
 );
+CREATE FUNCTION note_recordings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE sessions s SET recorded = (TG_OP = 'INSERT')
+    FROM changed c WHERE s.tenant_id = c.tenant_id AND s.id = c.session_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER recordings_come AFTER INSERT ON recordings REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_recordings();
+CREATE TRIGGER recordings_go AFTER DELETE ON recordings REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_recordings();
 
 -- Outlives calls and projects: the law wants it for years.
 CREATE TABLE usage_events (
