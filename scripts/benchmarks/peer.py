@@ -1,7 +1,7 @@
 """Measures the peer (`peer_server`) with callers that speak Twilio's Media Streams over WebSocket.
 
-The peer resamples to 24 kHz and back, in which no stamp survives. So its delay is taken from onsets: the model notes
-when an answer's first sound left, the caller when the first loud frame after a silence came in.
+The peer resamples to 24 kHz and back, in which no stamp survives. So its delays are taken from onsets: when the first
+sound after a pause left on one side and when it came in on the other.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,32 @@ from scripts.settings import ROOT
 _LOUD = 0x60
 """A mu-law byte below this, without its sign, is louder than about -40 dB."""
 _PAUSE_NS = 300_000_000
+_ROUND_TICKS, _TALK_TICKS = 455, 275
+"""5.5 s of each 9.1 s, as the SIP callers do."""
+_NOTES = (
+    "rtp_gap_ms: it has no RTP; frame_gap_ms is between its WebSocket messages of sound, 40 ms each while it speaks",
+    "first_audio_ms: it discloses nothing, so this is the model's first sound, for which the model takes 0.3 to 1.8 s",
+    "setup_ms: an open socket is not an answered call",
+)
 
 
 class _Caller:
     def __init__(self, number: int) -> None:
         self.number = number
+        self.opened = 0
+        self.began: list[int] = []
+        """When each of its own stretches of speech began (ns)."""
         self.onsets: list[int] = []
+        """When each of the other side's was first heard."""
+        self.gaps: list[float] = []
+        """Between two messages of the other side's speech, ms."""
         self._last_loud = 0
 
     async def talk(self, port: int, until: float) -> None:
         async with connect(f"ws://127.0.0.1:{port}", max_queue=None) as line:
             await line.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
             await line.send(json.dumps({"event": "start", "streamSid": "stream", "start": {"streamSid": "stream"}}))
+            self.opened = time.time_ns()
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(self._listen(line), name="listen")
                 await self._speak(line, until)
@@ -47,7 +61,9 @@ class _Caller:
         quiet = base64.b64encode(b"\xff" * 160).decode()
         due, tick = time.monotonic(), 0
         while due < until:
-            payload = loud if tick % 455 < 275 else quiet  # 5.5 s of each 9.1 s, as the SIP callers do
+            payload = loud if tick % _ROUND_TICKS < _TALK_TICKS else quiet
+            if tick % _ROUND_TICKS == 0:
+                self.began.append(time.time_ns())
             with contextlib.suppress(Exception):  # a peer that broke the line shows in its figures
                 await line.send(f'{{"event":"media","streamSid":"stream","media":{{"payload":"{payload}"}}}}')
             due, tick = due + 0.02, tick + 1
@@ -62,13 +78,15 @@ class _Caller:
                 if sound and min(byte & 0x7F for byte in sound) < _LOUD:
                     if now - self._last_loud > _PAUSE_NS:
                         self.onsets.append(now)
+                    else:
+                        self.gaps.append((now - self._last_loud) / 1e6)
                     self._last_loud = now
 
 
 def measure_peer(
     calls: int, seconds: float, *, folder: Path, model_port: int, model: subprocess.Popen[str]
 ) -> dict[str, Any]:
-    """The peer's row: CPU and memory per call, and the delay from model to caller."""
+    """The peer's row: CPU and memory per call, and delays."""
     return asyncio.run(_measure(calls, seconds, folder, model_port, model))
 
 
@@ -93,6 +111,8 @@ async def _measure(
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(4)
                 model.send_signal(signal.SIGUSR1)
+                for caller in callers:
+                    caller.gaps.clear()
                 began, used = time.monotonic(), cpu_seconds([peer.pid])
                 await asyncio.sleep(seconds)
                 used, lasted = cpu_seconds([peer.pid]) - used, time.monotonic() - began
@@ -104,7 +124,11 @@ async def _measure(
         "calls": calls,
         "cpu_core_percent_per_call": round(100 * used / lasted / calls, 3),
         "private_mb_per_call": round((memory - idle) / calls, 2),
-        "model_to_caller_ms": _delays(folder / "barges.tsv", callers),
+        "first_audio_ms": _distribution([(one.onsets[0] - one.opened) / 1e6 for one in callers if one.onsets]),
+        "model_to_caller_ms": _distribution(_delays(_noted(folder, "A"), [one.onsets for one in callers], _until_next)),
+        "caller_to_model_ms": _distribution(_delays(_noted(folder, "C"), [one.began for one in callers], _since_last)),
+        "frame_gap_ms": _distribution([gap for one in callers for gap in one.gaps]),
+        "notes": _NOTES,
     }
 
 
@@ -125,30 +149,45 @@ async def _all_listen(peer: subprocess.Popen[bytes], ports: Sequence[int]) -> No
             await asyncio.sleep(0.1)
 
 
-def _delays(answers: Path, callers: Sequence[_Caller]) -> dict[str, float] | None:
-    """From each answer's first sound at the model to its caller's next onset.
+def _noted(folder: Path, kind: str) -> dict[str, list[int]]:
+    """By session of the model: when its answers' first sound left ("A"), or when its caller began to speak ("C")."""
+    found: dict[str, list[int]] = {}
+    for line in (folder / "barges.tsv").read_text().splitlines():
+        noted, session, _, at, _ = line.split("\t")
+        if noted == kind:
+            found.setdefault(session, []).append(int(at))
+    return found
 
-    Which session of the model belongs to which caller is not known: it is the one whose onsets follow the soonest.
+
+def _delays(
+    noted: dict[str, list[int]],
+    by_caller: Sequence[Sequence[int]],
+    delay: Callable[[Sequence[int], int], float | None],
+) -> list[float]:
+    """From the moments at the model to the ones at its caller, or the other way about.
+
+    Which session of the model belongs to which caller is not known: it is the one whose moments lie the nearest.
     """
-    sent: dict[str, list[int]] = {}
-    for line in answers.read_text().splitlines():
-        kind, session, _, at, _ = line.split("\t")
-        if kind == "A":
-            sent.setdefault(session, []).append(int(at))
     found = []
-    for times in sent.values():
-        candidates = [[d for at in times if (d := _next(caller.onsets, at)) is not None] for caller in callers]
-        best = min((c for c in candidates if len(c) == len(times)), key=statistics.median, default=[])
-        found.extend(best)
-    if not found:
-        return None
-    found.sort()
-    return {name: round(found[int(q * (len(found) - 1))], 2) for name, q in _QUANTILES}
+    for times in noted.values():
+        candidates = [[d for at in times if (d := delay(moments, at)) is not None] for moments in by_caller]
+        found += min((c for c in candidates if len(c) == len(times)), key=statistics.median, default=[])
+    return found
 
 
-def _next(onsets: Sequence[int], at: int) -> float | None:
-    """Milliseconds from `at` to the first onset after it."""
-    return next(((onset - at) / 1e6 for onset in onsets if onset >= at), None)
+def _until_next(moments: Sequence[int], at: int) -> float | None:
+    """Milliseconds from `at` to the first moment after it."""
+    return next(((moment - at) / 1e6 for moment in moments if moment >= at), None)
+
+
+def _since_last(moments: Sequence[int], at: int) -> float | None:
+    """Milliseconds from the last moment before `at`."""
+    return next(((at - moment) / 1e6 for moment in reversed(moments) if moment <= at), None)
+
+
+def _distribution(measured: Sequence[float]) -> dict[str, float] | None:
+    ranked = sorted(measured)
+    return {name: round(ranked[int(q * (len(ranked) - 1))], 2) for name, q in _QUANTILES} if ranked else None
 
 
 _QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
