@@ -2,7 +2,12 @@
 
 The caller and the model click once a second for the whole call, and 2 % of the caller's packets are lost on their way.
 Each click is looked up in the recording; the distance between the two sides there is compared with the distance
-between the moments at which the caller's telephone sent its click and received the other.
+between the moments at which the caller's telephone sent its click and received the other. Ends with 1 where that is
+more than 20 ms, at the 95th percentile of clicks or as drift from the first third of the call to the last.
+
+The jitter buffer excuses nothing on average: how long the caller's sound rested in it is known in each tick and taken
+off. What remains is that the rest is told in whole frames, and that a click beside a lost packet is smeared over the
+frame that conceals the loss: half a frame for most clicks, a frame for some. Those beyond are the 5 % not looked at.
 """
 
 import argparse
@@ -32,6 +37,8 @@ CLICK = audioop.lin2ulaw(audioop.mul(_NOISE, 2, 1_000 / audioop.rms(_NOISE, 2)),
 TURN_DETECTION = {"threshold": 1.0}
 """A lost packet is concealed with what came before it: a click becomes long enough to count as speech."""
 SILENCE = b"\xff" * FRAME_SAMPLES
+MOST_MS = 20.0
+"""A frame: further apart than that, one side of a recording seems to answer what the other has not said yet."""
 _LOUD = 300
 """RMS of ten milliseconds, in 16-bit samples: far above silence and what conceals a loss in silence."""
 _STEP_SAMPLES = 8
@@ -69,6 +76,12 @@ def clicking_speech(seconds: int) -> tuple[Speech, ...]:
     """What the model says: a click at the beginning of each second, in pieces of ten seconds."""
     piece = (CLICK + SILENCE * 49) * 10
     return tuple(Speech(piece, "click") for _ in range(0, seconds, 10))
+
+
+def too_far(row: dict[str, Any]) -> str:
+    """Which figure is beyond `MOST_MS`; empty when none is."""
+    figures = {"p95": row["error_ms"]["p95"], "drift": abs(row["drift_ms"])}
+    return ", ".join(f"{name} {figure} ms" for name, figure in figures.items() if figure > MOST_MS)
 
 
 def positions(pcm: bytes) -> list[float]:
@@ -218,6 +231,8 @@ def main() -> None:
     say(str(row))
     if arguments.json:
         print(json.dumps({"bench": "alignment", "rows": [row]}))
+    if wrong := too_far(row):
+        sys.exit(f"bench alignment: more than {MOST_MS:g} ms apart: {wrong}")
 
 
 if __name__ == "__main__":
