@@ -135,7 +135,7 @@ def server(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
     """A whole server whose home is in `folder`; `settings` without their prefix, in lower case.
 
     Raises:
-        BenchError: It does not come up within a minute.
+        BenchError: It does not come up within two minutes.
     """
     home, sip_port = folder / "home", free_port(socket.SOCK_DGRAM)
     home.mkdir(exist_ok=True)
@@ -171,7 +171,7 @@ def server(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], home: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         status = read_status(home / "run")
         if status is not None and status.ready:
