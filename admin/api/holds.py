@@ -110,7 +110,7 @@ async def preview_release(ask: Ask, hold_id: UUID) -> ReleasePreview:
     tomorrow = ask.now + timedelta(days=1)
     async with ask.store() as store:
         hold = await _find(ask, store, hold_id)
-        calls = await holds.calls_held(store, hold)
+        calls = await holds.calls_held(store, project_id=hold.project_id, session_id=hold.session_id)
         then = await expiry.preview(store, hold.project_id, None, tomorrow, released=hold_id)
         anyway = await expiry.preview(store, hold.project_id, None, tomorrow)
     return ReleasePreview(

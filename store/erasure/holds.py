@@ -145,12 +145,12 @@ async def find_hold(store: TenantStore, hold_id: UUID) -> Hold | None:
     return next((one for one in await list_holds(store) if one.id == hold_id), None)
 
 
-async def calls_held(store: TenantStore, hold: Hold) -> int:
-    """How many calls the hold is on."""
-    held = SessionTable.project_id == hold.project_id, SessionTable.state != "spare"
+async def calls_held(store: TenantStore, *, project_id: UUID, session_id: UUID | None) -> int:
+    """How many calls a hold on this is on."""
+    held = SessionTable.project_id == project_id, SessionTable.state != "spare"
     statement = select(func.count()).select_from(SessionTable).where(*held)
-    if hold.session_id is not None:
-        statement = statement.where(SessionTable.id == hold.session_id)
+    if session_id is not None:
+        statement = statement.where(SessionTable.id == session_id)
     return await store.first(statement) or 0
 
 
