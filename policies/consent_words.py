@@ -31,6 +31,16 @@ def hear(text: str, language: str) -> Heard:
     return "unclear"
 
 
+SPOKEN_YES = frozenset({"en", "de", "fr", "nl"})
+"""Languages in which a yes may be spoken. A telephone leaves next to nothing of the s of "sí", "sì" and "sim", so that
+the local ear cannot tell them from "chi?" or "quem?", nor "tak" from "jak?": there a key alone is a yes."""
+
+
+def yes_may_be_spoken(language: str) -> bool:
+    """Whether a yes in this language (BCP 47) counts that was only heard. A no always does: it harms nobody."""
+    return nearest_language(language) in SPOKEN_YES
+
+
 def hear_key(digit: str) -> Heard:
     """What a key means as an answer: 1 is yes, 2 is no."""
     return "yes" if digit == "1" else "no" if digit == "2" else "unclear"

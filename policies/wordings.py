@@ -183,10 +183,11 @@ _WORDINGS: dict[str, dict[Kind, str]] = {
         "recording_notice": "Hola, ha llamado a {business}. Esta llamada se graba.",
         "greeting": "Hola, ha llamado a {business}.",
         "consent_question": (
-            "¿Podemos grabar esta llamada? Por favor, diga sí o pulse 1. Si prefiere que no, diga no o pulse 2."
+            "¿Podemos grabar esta llamada? Si está de acuerdo, pulse 1. Si prefiere que no, diga no o pulse 2."
         ),
         "consent_retry": (
-            "Disculpe, no le he entendido. ¿Podemos grabar esta llamada? Diga sí o pulse 1. Diga no o pulse 2."
+            "Disculpe, no le he entendido. ¿Podemos grabar esta llamada? Para aceptar, pulse 1. "
+            "Si prefiere que no, diga no o pulse 2."
         ),
         "are_you_there": "¿Sigue usted ahí?",
         "goodbye": "Gracias por su llamada. Hasta luego.",
@@ -220,10 +221,11 @@ _WORDINGS: dict[str, dict[Kind, str]] = {
         "recording_notice": "Buongiorno, ha chiamato {business}. Questa chiamata viene registrata.",
         "greeting": "Buongiorno, ha chiamato {business}.",
         "consent_question": (
-            "Possiamo registrare questa chiamata? Dica sì o prema 1. Se preferisce di no, dica no o prema 2."
+            "Possiamo registrare questa chiamata? Se è d'accordo, prema 1. Se preferisce di no, dica no o prema 2."
         ),
         "consent_retry": (
-            "Mi scusi, non ho capito. Possiamo registrare questa chiamata? Dica sì o prema 1. Dica no o prema 2."
+            "Mi scusi, non ho capito. Possiamo registrare questa chiamata? Per accettare prema 1. "
+            "Se preferisce di no, dica no o prema 2."
         ),
         "are_you_there": "È ancora in linea?",
         "goodbye": "Grazie per la chiamata. Arrivederci.",
@@ -289,12 +291,12 @@ _WORDINGS: dict[str, dict[Kind, str]] = {
         "recording_notice": "Dzień dobry, tu {business}. Ta rozmowa jest nagrywana.",
         "greeting": "Dzień dobry, tu {business}.",
         "consent_question": (
-            "Czy możemy nagrać tę rozmowę? Proszę powiedzieć tak lub nacisnąć 1. "
+            "Czy możemy nagrać tę rozmowę? Jeśli się Państwo zgadzają, proszę nacisnąć 1. "
             "W przeciwnym razie proszę powiedzieć nie lub nacisnąć 2."
         ),
         "consent_retry": (
             "Przepraszam, nie udało mi się zrozumieć. Czy możemy nagrać tę rozmowę? "
-            "Proszę powiedzieć tak lub nacisnąć 1 albo powiedzieć nie lub nacisnąć 2."
+            "Aby się zgodzić, proszę nacisnąć 1. W przeciwnym razie proszę powiedzieć nie lub nacisnąć 2."
         ),
         "are_you_there": "Czy są Państwo jeszcze przy telefonie?",
         "goodbye": "Dziękujemy za telefon. Do widzenia.",
@@ -327,10 +329,10 @@ _WORDINGS: dict[str, dict[Kind, str]] = {
         "recording_notice": "Olá, ligou para {business}. Esta chamada é gravada.",
         "greeting": "Olá, ligou para {business}.",
         "consent_question": (
-            "Podemos gravar esta chamada? Por favor, diga sim ou prima 1. Se preferir que não, diga não ou prima 2."
+            "Podemos gravar esta chamada? Se concordar, prima 1. Se preferir que não, diga não ou prima 2."
         ),
         "consent_retry": (
-            "Desculpe, não percebi. Podemos gravar esta chamada? Diga sim ou prima 1. Diga não ou prima 2."
+            "Desculpe, não percebi. Podemos gravar esta chamada? Para aceitar, prima 1. Se não, diga não ou prima 2."
         ),
         "are_you_there": "Ainda está em linha?",
         "goodbye": "Obrigado pela sua chamada. Até à próxima.",

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from policies.consent_words import Heard, hear, hear_key
+from policies.consent_words import Heard, hear, hear_key, yes_may_be_spoken
 from voice.call.clips import ClipPlayer
 from voice.call.consent_ear import ConsentEar
 from voice.call.line import SAMPLES_PER_SECOND
@@ -76,7 +76,9 @@ class ConsentQuestion:
             if not words.done():
                 return Decision("no_answer", "none", question)
             meaning = hear(words.result(), question.language)
-            return None if meaning == "unclear" else _decided(meaning, "voice", question)
+            if meaning == "unclear" or (meaning == "yes" and not yes_may_be_spoken(question.language)):
+                return None
+            return _decided(meaning, "voice", question)
         finally:
             words.cancel()
 

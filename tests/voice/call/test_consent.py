@@ -112,6 +112,30 @@ async def test_yes_by_voice(world: World, scripted: Scripted, ear: Ear) -> None:
     assert sounds_like(ear.heard[0], 250) > 0.6
 
 
+async def test_yes_by_voice_where_only_a_key_is_sure(world: World, scripted: Scripted, ear: Ear) -> None:
+    """What sounds like a Spanish yes is asked about once more, and opens nothing; the key does."""
+    server = await scripted(Script([Turn.saying("Hola.")], pace=0))
+    world.use_ear(ear.url)
+    assert ASKED.question is not None
+    assert ASKED.retry is not None
+    spanish = msgspec.structs.replace(
+        ASKED,
+        question=msgspec.structs.replace(ASKED.question, language="es"),
+        retry=msgspec.structs.replace(ASKED.retry, language="es"),
+    )
+    plan = plan_for(server, consent=spanish)
+    line = world.ring(plan)
+    await question_over(line)
+    ear.text = "sí claro"
+    line.speak(tone(250, 0.5))
+    await until(lambda: line.playout.heard_ms("clip-3") > 0)
+    assert not server.events("input_audio_buffer.append")
+    line.press_key("1")
+    await until(lambda: server.events("input_audio_buffer.append"))
+    left = await world.ended(line, plan, hang_up=True)
+    assert (left.one(records.ConsentDecided).verdict, left.one(records.ConsentDecided).method) == ("given", "key")
+
+
 async def test_voice_over_the_question_does_not_count(world: World, scripted: Scripted, ear: Ear) -> None:
     """What is heard while the question plays may be its echo: it answers nothing."""
     server = await scripted(Script(pace=0))

@@ -5,6 +5,7 @@ import audioop
 import io
 import os
 import random
+import re
 import signal
 import wave
 from collections.abc import AsyncIterator
@@ -13,6 +14,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from policies.consent_words import SPOKEN_YES, Heard, hear
+from policies.languages import LANGUAGES
 from tests.voice.rehearsal.realtime_client import telephone
 from voice.rehearsal.answers import yes_or_no
 from voice.rehearsal.audio import FORMATS
@@ -135,20 +138,61 @@ async def test_silence_noise_and_tones_are_no_answer(ears: Ears) -> None:
             assert not await ears.hear(bytes(1600) + sound + bytes(1600), 8000, vocabulary)
 
 
-async def test_other_words_are_no_consent(mouth: Mouth, ears: Ears) -> None:
-    """Sentences that hold neither yes nor no are not taken for a yes."""
-    vocabulary = yes_or_no("en")
+YES_NO = {
+    "en": ("Yes.", "No."),
+    "de": ("Ja.", "Nein."),
+    "fr": ("Oui.", "Non."),
+    "es": ("Sí.", "No."),
+    "it": ("Sì.", "No."),
+    "nl": ("Ja.", "Nee."),
+    "pl": ("Tak.", "Nie."),
+    "pt": ("Sim.", "Não."),
+}
+OTHER_WORDS = {
+    "en": "What did you say? Who is this? Hello? Maybe. Can you call me back tomorrow? One moment.",
+    "de": "Was haben Sie gesagt? Wer ist da? Hallo? Vielleicht. Können Sie mich morgen zurückrufen? Einen Moment.",
+    "fr": "Qu'avez-vous dit? Qui est là? Allô? Peut-être. Pouvez-vous me rappeler demain? Un instant.",
+    "es": "¿Qué ha dicho? ¿Quién es? ¿Hola? Quizás. ¿Puede llamarme mañana? Un momento.",
+    "it": "Che cosa ha detto? Chi è? Pronto? Forse. Può richiamarmi domani? Un momento.",
+    "nl": "Wat zei u? Wie is dit? Hallo? Misschien. Kunt u mij morgen terugbellen? Een moment.",
+    "pl": "Co pan powiedział? Kto mówi? Halo? Może. Czy może pan zadzwonić jutro? Chwileczkę.",
+    "pt": "O que disse? Quem fala? Alô? Talvez. Pode ligar-me amanhã? Um momento.",
+}
+VOICES = ("alloy", "coral", "ash")
+"""A low one, a high one, and one between."""
+
+
+async def understood(mouth: Mouth, ears: Ears, sentence: str, language: str, voice: str) -> Heard:
+    """What a caller with this voice is taken to have answered."""
+    vocabulary = yes_or_no(language)
     assert vocabulary is not None
-    sentences = (
-        "What did you say?",
-        "Who is this?",
-        "Hello?",
-        "Maybe.",
-        "Can you call me back tomorrow?",
-        "One moment.",
-    )
-    for sentence in sentences:
-        assert not await ears.hear(await spoken(mouth, sentence, voice="alloy"), 8000, vocabulary)
+    return hear(await ears.hear(await spoken(mouth, sentence, language, voice), 8000, vocabulary), language)
+
+
+@pytest.mark.parametrize("language", sorted(SPOKEN_YES))
+async def test_a_spoken_yes_is_heard(mouth: Mouth, ears: Ears, language: str) -> None:
+    """Where a yes may be spoken most voices are understood at once; from the others it is unclear and asked again."""
+    yes, _ = YES_NO[language]
+    answers = [await understood(mouth, ears, yes, language, voice) for voice in VOICES]
+    assert answers.count("yes") >= 2
+    assert "no" not in answers
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_spoken_no_is_never_a_yes(mouth: Mouth, ears: Ears, language: str) -> None:
+    """In every language a no is heard from some voice, and from none taken for a yes."""
+    _, no = YES_NO[language]
+    answers = {await understood(mouth, ears, no, language, voice) for voice in VOICES}
+    assert "no" in answers
+    assert "yes" not in answers
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_other_words_are_no_consent(mouth: Mouth, ears: Ears, language: str) -> None:
+    """Sentences that hold neither yes nor no are not taken for a yes, in any language."""
+    for sentence in re.findall(r"[^.?]+[.?]", OTHER_WORDS[language]):
+        for voice in VOICES:
+            assert await understood(mouth, ears, sentence, language, voice) != "yes", (sentence, voice)
 
 
 async def test_the_demo_understands_telephone_speech(mouth: Mouth, ears: Ears) -> None:
