@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from scripts.cli_call import speaker
-from tests.calls.caller import Caller
+from tests.calls.caller import Caller, until
 from tests.calls.model import Words
 from tests.calls.stack import DISCLOSURE, QUESTION, Business, Stack, Story
+from voice.rehearsal.mind import CallTool
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -61,10 +62,16 @@ def assert_recorded_from_the_yes_on(business: Business, story: Story) -> None:
     assert ("agent", GREETING.text) in story.said()
 
 
-def assert_nothing_kept(story: Story) -> None:
-    """Neither sound nor words after a no."""
+def assert_nothing_kept(story: Story, *messages: str) -> None:
+    """Neither sound nor words after a no, nor keys, nor what tools were told; but messages that were left."""
     assert story.recording is None
     assert not [text for _, text in story.said() if text in {GREETING.text, ANSWER.text, "I have a question."}]
+    (refused_at,) = [event.at_ms for event in story.consent if event.kind == "consent_decided"]
+    kept = [{**event.facts, **event.personal} for event in story.events if event.at_ms > refused_at]
+    assert {str(event["digit"]) for event in kept if "digit" in event} <= {"*"}
+    assert [event["arguments"] for event in kept if event.get("arguments")] == []
+    assert {event["outcome"] for event in kept if "outcome" in event} <= {"ok", "failed"}
+    assert [message.text for message in story.messages] == list(messages)
 
 
 async def test_yes_by_key(stack: Stack) -> None:
@@ -112,6 +119,28 @@ async def test_no_and_the_call_goes_on_unrecorded(stack: Stack) -> None:
         assert_nothing_kept(story)
 
     await asyncio.gather(says_no(by_key, key=True), says_no(by_voice, key=False))
+
+
+async def test_no_and_a_message_is_left(stack: Stack) -> None:
+    """What the agent is told and presses is not kept either; a message is, as the caller dictates it for that."""
+    telling = (
+        CallTool("take_message", {"text": "Call Ann back."}),
+        CallTool("send_dtmf", {"digits": "12"}),
+        CallTool("send_dtmf", {"digits": "Ann"}),
+    )
+    business = await stack.business(
+        (GREETING.step,), telling, (ANSWER.step,), opening="Greet.", consent={"always_ask": True}
+    )
+    async with business.called_by() as caller:
+        await asked(stack, caller)
+        caller.presses("2")
+        await talks(caller)
+        caller.presses("7")
+        await until(lambda: caller.sound.keys == ["1", "2"], "the agent's keys")
+    story = await business.story()
+    assert [used["name"] for used in story.happened("tool_called")] == ["take_message", "send_dtmf", "send_dtmf"]
+    assert [pressed["by"] for pressed in story.happened("key_pressed")].count("agent") == 2
+    assert_nothing_kept(story, "Call Ann back.")
 
 
 async def test_no_and_the_call_ends_or_goes_elsewhere(stack: Stack) -> None:
