@@ -89,8 +89,8 @@ async def test_it_can_be_taken_back_until_its_keys_are_gone(
             await delete_project(store, bakery.project_id, actor=OPERATOR)
     await JobWorker(store_settings, database, blobs, tasks={TASK: run}).run_due()
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
         await take_back(store, bakery.project_id, actor=OPERATOR)
+        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
         with pytest.raises(NoProjectError):
             await take_back(store, bakery.project_id, actor=OPERATOR)
     assert not await _locked(database, bakery)
@@ -122,8 +122,8 @@ async def test_a_hold_stands_in_the_way(database: Database, blobs: Blobs, bakery
     with pytest.raises(holds.HeldError):
         await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
         await take_back(store, bakery.project_id, actor=OPERATOR)
+        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
         with pytest.raises(holds.HeldError):
             await delete_project(store, bakery.project_id, actor=OPERATOR)
     async with database.tenant(bakery.tenant_id) as store:
