@@ -78,7 +78,7 @@ WAYS_OUT = {
     "voice/call/model_connection.py": "goes to the server that the desk has just been given a token by",
     "store/blobs_s3.py": "keeps sealed objects where the operator says; looked at before the first call",
     "scripts/mailer.py": "hands mail to the operator's own server; looked at before the first job",
-    "scripts/benchmarks/admin.py": "plays a hundred browsers, on this machine",
+    "scripts/benchmarks/admin_browsers.py": "plays a hundred browsers, on this machine",
     "scripts/benchmarks/peer.py": "compares another program with ours, on this machine",
 }
 """Files that can make a connection over HTTP, WebSocket or SMTP, and why they may."""

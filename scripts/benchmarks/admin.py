@@ -1,8 +1,8 @@
 """`bench admin`: how long people wait for pages and answers over a million calls, and what looking at calls costs them.
 
-A hundred people who are signed in look at pages of a tenant with a million calls, each every few seconds, whether the
-last page has come or not. Then 40 calls are up on a whole server, once by themselves and once with browsers that read
-along and look at pages, to see that the sound of the calls does not change.
+A hundred people who are signed in look at pages of a tenant with a million calls, of which the last quarter of a year
+is recorded, each every few seconds, whether the last page has come or not; then all in the same moment. Then 40 calls
+are up on a whole server: by themselves, with a live page that reads along, and with a crowd (`admin_live`).
 """
 
 import argparse
@@ -13,55 +13,32 @@ import os
 import random
 import subprocess
 import sys
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import aiohttp
-
-from admin.auth.cookies import cookie_name
-from admin.auth.tokens import Tokens
-from policies.access import Scope
-from policies.api_keys import KeyWish
-from policies.audit_tags import OPERATOR
-from scripts.benchmarks import calls as calls_bench
-from scripts.benchmarks.admin_server import services_of
+from scripts.benchmarks.admin_browsers import Addresses, look, look_at_once, sign_in, until_up
+from scripts.benchmarks.admin_live import live
 from scripts.benchmarks.crowd import Crowd, database_server, gather_crowd
-from scripts.benchmarks.stage import BenchError, Server, cpu_seconds, free_port, say, scratch
+from scripts.benchmarks.stage import BenchError, cpu_seconds, free_port, say, scratch
 from scripts.benchmarks.store import distribution
-from scripts.cli_store import books_of
 from scripts.settings import ROOT
 from store import answering, ingest, seed
-from store.api_keys import make_key
 from store.engine import Database
-from store.house import open_house
 from store.journals import CallReport, Turn
 from store.migrate import migrate
-from store.people import accounts, devices
-from store.people.challenges import new_secret
-from store.people.memberships import grant_role
 from store.settings import StoreSettings
 
 Row = dict[str, Any]
 GOAL_MS: Final = 60.0
-_WARM_S: Final = 3.0
+AT_ONCE_GOAL_MS: Final = 5000.0
+"""Of the last of a hundred who ask in the same moment, on two cores."""
 _TALKS: Final = 40
-_READERS: Final = 20
-"""Browsers that read along while 40 calls are up."""
-
-
-@dataclass(slots=True)
-class Looking:
-    """What came of requests."""
-
-    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    failed: int = 0
+_RECORDED_SHARE: Final = 4
+"""One of so many calls is recorded: those of the last quarter, where a project keeps recordings for 90 days."""
 
 
 async def have_talked(database: Database, crowd: Crowd) -> Sequence[UUID]:
@@ -96,8 +73,8 @@ async def have_talked(database: Database, crowd: Crowd) -> Sequence[UUID]:
     return made
 
 
-def looks(crowd: Crowd, talks: Sequence[UUID]) -> Mapping[str, Callable[[random.Random], str]]:
-    """What people look at: the name of it, and an address."""
+def looks(crowd: Crowd, talks: Sequence[UUID]) -> Addresses:
+    """What people look at."""
     tenant = f"/t/{crowd.tenant_id}"
     api = "/api/v1"
     whose = f"tenant_id={crowd.tenant_id}"
@@ -108,70 +85,18 @@ def looks(crowd: Crowd, talks: Sequence[UUID]) -> Mapping[str, Callable[[random.
     return {
         "page of calls": lambda _: f"{tenant}/calls",
         "page of calls, number": lambda chance: f"{tenant}/calls?caller={number(chance)}",
+        "page of calls, recorded": lambda _: f"{tenant}/calls?recorded=true",
+        "page of calls, not recorded": lambda _: f"{tenant}/calls?recorded=false",
+        "page of calls, missed": lambda _: f"{tenant}/calls?outcome=missed",
         "page of a call": lambda chance: f"{tenant}/calls/{chance.choice(talks)}",
         "overview": lambda _: f"{tenant}/",
+        "overview, 30 days": lambda _: f"{tenant}/?days=30",
         "API, calls": lambda _: f"{api}/sessions?{whose}",
         "API, calls, number": lambda chance: f"{api}/sessions?{whose}&caller={number(chance)}",
+        "API, calls, not recorded": lambda _: f"{api}/sessions?{whose}&recorded=false",
         "API, a call": lambda chance: f"{api}/sessions/{chance.choice(talks)}?{whose}",
+        "API, overview, 30 days": lambda _: f"{api}/overview?{whose}&days=30",
     }
-
-
-async def sign_in(database: Database, home: Path, crowd: Crowd, base_url: str, people: int) -> Sequence[str]:
-    """So many editors; the header by which a browser of each is known."""
-    services, tokens, cookies = services_of(database, home, base_url), Tokens(), []
-    for number in range(people):
-        async with open_house(database) as house:
-            email = accounts.read_email(f"person{number}@example.org")
-            account = await accounts.find_or_make(house, email)
-            device = await devices.open_device(
-                house, account.id, label="Firefox on Linux", browser=new_secret(), at=datetime.now(UTC)
-            )
-        async with database.tenant(crowd.tenant_id) as store:
-            await grant_role(store, account.id, "editor", actor=OPERATOR)
-        token = await tokens.sign(services, user_id=account.id, device_id=device.device_id)
-        cookies.append(f"{cookie_name('access', secure=False)}={token}")
-    return cookies
-
-
-async def look(
-    base_url: str,
-    cookies: Sequence[str],
-    addresses: Mapping[str, Callable[[random.Random], str]],
-    *,
-    seconds: float,
-    every_s: float,
-) -> Looking:
-    """Each person asks for something every `every_s` seconds, from a moment of their own on."""  # fmt: skip
-    found, chance, names = Looking(), random.Random(4), list(addresses)  # noqa: S311 - the same each time
-    began = time.monotonic()
-
-    async def ask(session: aiohttp.ClientSession, cookie: str, name: str) -> None:
-        sent = time.perf_counter()
-        try:
-            async with session.get(base_url + addresses[name](chance), headers={"Cookie": cookie}) as answer:
-                await answer.read()
-        except aiohttp.ClientError:
-            found.failed += 1
-            return
-        if answer.status != 200:
-            found.failed += 1
-        elif time.monotonic() > began + _WARM_S:
-            found.seconds[name].append(time.perf_counter() - sent)
-
-    async def person(session: aiohttp.ClientSession, asking: asyncio.TaskGroup, cookie: str) -> None:
-        await asyncio.sleep(chance.random() * every_s)
-        while time.monotonic() < began + seconds:
-            asking.create_task(ask(session, cookie, chance.choice(names)))
-            await asyncio.sleep(every_s)
-
-    connector = aiohttp.TCPConnector(limit=0)
-    async with (
-        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session,
-        asyncio.TaskGroup() as group,
-    ):
-        for cookie in cookies:
-            group.create_task(person(session, group, cookie))
-    return found
 
 
 @contextlib.contextmanager
@@ -199,24 +124,25 @@ async def pages(folder: Path, calls: int, people: int, seconds: float, every_s: 
         await migrate(settings)
         database = await Database.open(settings)
         try:
-            crowd = await gather_crowd(database, home, calls=calls, doomed=0)
+            crowd = await gather_crowd(database, home, calls=calls, doomed=0, recorded=calls // _RECORDED_SHARE)
             talks = await have_talked(database, crowd)
-            cookies = await sign_in(database, home, crowd, base_url, people)
+            cookies = await sign_in(database, home, crowd.tenant_id, base_url, people)
         finally:
             await database.close()
         with admin_server(home, port, master_key) as pid:
-            await _until_up(base_url)
-            used = cpu_seconds([pid])
-            found = await look(base_url, cookies, looks(crowd, talks), seconds=seconds, every_s=every_s)
+            await until_up(base_url)
+            used, until = cpu_seconds([pid]), time.monotonic() + seconds
+            found = await look(
+                base_url, cookies, looks(crowd, talks), every_s=every_s, ended=lambda: time.monotonic() > until
+            )
             used = cpu_seconds([pid]) - used
+            at_once = await look_at_once(base_url, cookies, f"/t/{crowd.tenant_id}/calls")
     rows: list[Row] = []
     for name, taken in found.seconds.items():
         shown = distribution(taken)
         rows.append(
             {"what": name, "requests": len(taken), "ms": shown, "goal": GOAL_MS, "met": shown["p95"] <= GOAL_MS}
         )
-        say(" ".join(f"{key}={value}" for key, value in rows[-1].items()))
-    asked = sum(map(len, found.seconds.values()))
     rows.append(
         {
             "what": "the admin's process",
@@ -227,101 +153,14 @@ async def pages(folder: Path, calls: int, people: int, seconds: float, every_s: 
             "core_percent": round(100 * used / seconds, 1),
         }
     )
-    say(" ".join(f"{key}={value}" for key, value in rows[-1].items()))
-    if not asked or found.failed:
-        raise BenchError(f"{found.failed} requests failed, {asked} were answered")
+    (together,) = map(distribution, at_once.seconds.values())
+    met = not at_once.failed and together["max"] <= AT_ONCE_GOAL_MS
+    rows.append({"what": "all at once", "failed": at_once.failed, "ms": together, "goal": AT_ONCE_GOAL_MS, "met": met})
+    for row in rows:
+        say(" ".join(f"{key}={value}" for key, value in row.items()))
+    if not found.seconds or found.failed:
+        raise BenchError(f"{found.failed} requests failed, {sum(map(len, found.seconds.values()))} were answered")
     return rows
-
-
-async def _until_up(base_url: str) -> None:
-    async with aiohttp.ClientSession() as session:
-        for _ in range(100):
-            try:
-                async with session.get(f"{base_url}/healthz") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                await asyncio.sleep(0.1)
-    raise BenchError("the admin does not come up")
-
-
-def live(calls: int, seconds: float) -> list[Row]:
-    """The sound of calls without and with people who look on."""
-    rows: list[Row] = []
-    for readers in (0, _READERS):
-        watching = Watching(readers)
-        measured = calls_bench.measure(calls, seconds, 0, beside=watching.beside)
-        rows.append(
-            {
-                "what": f"{calls} calls, {readers} browsers that read along",
-                "failed": measured["failed"],
-                "rtp_gap_ms": measured["rtp_gap_ms"],
-                "model_to_caller_ms": measured["model_to_caller_ms"],
-                "underruns": measured["underruns"],
-                "events": watching.events,
-                "admin_core_percent": watching.core_percent,
-            }
-        )
-        say(" ".join(f"{key}={value}" for key, value in rows[-1].items()))
-    return rows
-
-
-class Watching:
-    """Browsers that read along with all calls of a server, for the length of a block."""
-
-    def __init__(self, readers: int) -> None:
-        self._readers = readers
-        self.events = 0
-        """That they were sent."""
-        self.core_percent = 0.0
-        """What the admin's process used meanwhile."""
-
-    @contextlib.contextmanager
-    def beside(self, server: Server) -> Iterator[None]:
-        """Read along while something else is done."""
-        pids = [one.pid for one in server.status().processes if one.name == "admin" and one.pid]
-        began, used = time.monotonic(), cpu_seconds(pids)
-        ended = threading.Event()
-        thread = threading.Thread(target=lambda: asyncio.run(self._read(server, ended)), name="readers")
-        thread.start()
-        try:
-            yield
-        finally:
-            self.core_percent = round(100 * (cpu_seconds(pids) - used) / (time.monotonic() - began), 2)
-            ended.set()
-            thread.join(10)
-
-    async def _read(self, server: Server, ended: threading.Event) -> None:
-        if not self._readers:
-            return
-        key = await _key_of(server)
-        base_url = f"http://127.0.0.1:{server.environment['AITELIER_ADMIN_PORT']}"
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
-            reading = [asyncio.ensure_future(self._one(session, base_url)) for _ in range(self._readers)]
-            while not ended.is_set():  # noqa: ASYNC110  # set by another thread
-                await asyncio.sleep(0.1)
-            for one in reading:
-                one.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
-
-    async def _one(self, session: aiohttp.ClientSession, base_url: str) -> None:
-        async with session.get(f"{base_url}/api/v1/live/events", timeout=aiohttp.ClientTimeout(None)) as answer:
-            if answer.status != 200:
-                raise BenchError(f"reading along is answered with {answer.status}")
-            async for line in answer.content:
-                self.events += line.startswith(b"data:")
-
-
-async def _key_of(server: Server) -> str:
-    wish = KeyWish(
-        name="Benchmark",
-        scopes=frozenset({Scope.SESSIONS_READ, Scope.TRANSCRIPTS_READ}),
-        expires_at=datetime.now(UTC) + timedelta(days=1),
-    )
-    async with books_of(server.environment) as books:
-        tenant_id = await books.tenant(None)
-        async with books.database.tenant(tenant_id) as store:
-            return (await make_key(store, wish, actor=OPERATOR)).secret.reveal()
 
 
 def main() -> None:
@@ -343,7 +182,7 @@ def main() -> None:
                     pages(folder, arguments.sessions, arguments.people, arguments.seconds, arguments.every)
                 )
         if arguments.calls:
-            rows += live(arguments.calls, 20.0)
+            rows += live(arguments.calls, 20.0, arguments.people, arguments.every)
     except BenchError as error:
         sys.exit(f"bench admin: {error}")
     if arguments.json:

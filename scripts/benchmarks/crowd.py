@@ -90,8 +90,8 @@ def database_server(home: Path) -> Iterator[None]:
             server.send_signal(postgres.STOP_SIGNAL)
 
 
-async def gather_crowd(database: Database, home: Path, *, calls: int, doomed: int) -> Crowd:
-    """So many calls of one tenant over a year, of which the oldest are going to be erased."""
+async def gather_crowd(database: Database, home: Path, *, calls: int, doomed: int, recorded: int = 0) -> Crowd:
+    """So many calls of one tenant over a year: the oldest are going to be erased, the newest have a recording."""
     place = await seed.seed_demo(database)
     assert place is not None, "the home is new"  # noqa: S101 - tells the type checker
     ids = [_id_at(datetime.now(UTC) - _SPAN + _SPAN * number / calls) for number in range(calls)]
@@ -115,6 +115,7 @@ async def gather_crowd(database: Database, home: Path, *, calls: int, doomed: in
             _copy(connection, _KEYS, keys)
             say(f"{min(start + _CHUNK, calls):,} of {calls:,} calls, {time.monotonic() - began:.0f} s")
         _fill(connection, place, ids[:doomed])
+        _record(connection, place.tenant_id, ids[calls - recorded :])
         connection.execute("VACUUM (ANALYZE)")
     await asyncio.to_thread(_put_objects, FolderBlobs(home / "blobs"), place.tenant_id, ids[:doomed])
     return Crowd(
@@ -155,9 +156,13 @@ def _fill(connection: "psycopg.Connection[Any]", place: seed.Demo, ids: Sequence
     _copy(connection, _TURNS, ((tenant, one, at, "caller", words, at * 9, at * 9 + 5, False) for one, at in several))
     _copy(connection, _EVENTS, ((tenant, one, at, at, "metric", "{}", words) for one, at in several if at < 4))
     _copy(connection, _CONSENT, ((tenant, one, at, at, "disclosure_played", 0) for one, at in several if at < 2))
-    _copy(connection, _RECORDINGS, ((tenant, one, blob_name(tenant, one), _OBJECT_BYTES, 9_000, 0) for one in ids))
+    _record(connection, tenant, ids)
     usage = ((tenant, _id_at(_time_of(one)), place.project_id, one, "call_ms", 120_000, _time_of(one)) for one in ids)
     _copy(connection, _USAGE, usage)
+
+
+def _record(connection: "psycopg.Connection[Any]", tenant: UUID, ids: Sequence[UUID]) -> None:
+    _copy(connection, _RECORDINGS, ((tenant, one, blob_name(tenant, one), _OBJECT_BYTES, 9_000, 0) for one in ids))
 
 
 def _put_objects(blobs: FolderBlobs, tenant_id: UUID, ids: Sequence[UUID]) -> None:

@@ -200,7 +200,7 @@ static void say_delta(session *s) {
     }
     to_base64(audio, fill_delta(s, audio, now), text);
     tell(s, "response.output_audio.delta", PLACE ",\"delta\":\"%s\"", s->answer, s->answer, text);
-    tell(s, "response.output_audio_transcript.delta", PLACE ",\"delta\":\"word%u \"", s->answer, s->answer, s->delta);
+    tell(s, "response.output_audio_transcript.delta", PLACE ",\"delta\":\"said%u.%u \"", s->answer, s->answer, s->answer, s->delta);
     s->delta++;
     s->next_delta = now + 50 * MILLISECOND;
 }
