@@ -7,6 +7,7 @@ again; what comes on top of the limit is not kept, and the gap is named in the j
 
 import asyncio
 import contextlib
+import contextvars
 import fcntl
 import functools
 import os
@@ -40,7 +41,8 @@ class SpoolWriter:
         self._jobs: SimpleQueue[tuple[Callable[[], None], Log] | None] = SimpleQueue()
         self._unfinished: deque[SpoolFile] = deque()
         """Files of calls that are over, of which a full disk has not taken everything yet."""
-        self._thread = threading.Thread(target=self._work, name="spool writer", daemon=True)
+        context = contextvars.copy_context()  # so that the thread's lines name the process, too
+        self._thread = threading.Thread(target=context.run, args=(self._work,), name="spool writer", daemon=True)
         self._thread.start()
 
     def do(self, job: Callable[[], None], log: Log = log) -> None:
