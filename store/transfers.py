@@ -114,7 +114,7 @@ async def transfer_totals(
 
 def first_id(at: datetime) -> UUID:
     """No id that was made at this moment or later is smaller (UUIDv7, RFC 9562 5.7: the first 48 bits are its ms)."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
 
 
 def _transfer(row: SessionTransferTable) -> Transfer:

@@ -117,6 +117,16 @@ async def test_figures_are_of_the_calls_that_are_there(
     await check_figures(database, bakery)
 
 
+async def test_all_calls_are_after_long_ago(database: Database, bakery: Shop, tmp_path: Path) -> None:
+    """A moment before ids could begin is a moment like any other."""
+    blobs, long_ago = FolderBlobs(tmp_path / "blobs"), datetime(1492, 10, 12, tzinfo=UTC)
+    call = await have_call(database, blobs, bakery, random.Random(9), recorded=False, ago=timedelta())
+    async with database.tenant(bakery.tenant_id) as store:
+        since = await list_calls(store, Wanted(since=long_ago), actor=OPERATOR)
+        until = await list_calls(store, Wanted(until=long_ago), actor=OPERATOR)
+    assert ([one.session.id for one in since.calls], until.calls) == ([call], ())
+
+
 async def test_lists_know_which_calls_are_recorded(database: Database, bakery: Shop, tmp_path: Path) -> None:
     """From the moment a recording is there until it has gone: with its call, or alone, after its time."""
     blobs, chance = FolderBlobs(tmp_path / "blobs"), random.Random(8)
