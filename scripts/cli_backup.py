@@ -216,6 +216,11 @@ def restore(
         f"{name} is restored. Erased again: {again.sessions:,} calls, {again.projects:,} projects, "
         f"{again.expired:,} things over their time, {finished.strangers:,} recordings of tenants that came later."
     )
+    _out.print(
+        "[bold]What was taken back since the backup holds again:[/bold] API keys that were revoked, members who were "
+        "removed, secrets that were removed. Take it back once more before anybody calls: "
+        "aitelier members list, aitelier secrets list, and the API keys in the web admin."
+    )
     _out.print("Start the server: scripts/serve")
 
 

@@ -118,7 +118,9 @@ def test_another_machine_takes_over(folder: Path) -> None:
     too_early = Server(new, settings)
     assert too_early.process.wait(60) != 0
     assert "aitelier restore --finish" in too_early.text()
-    assert "Erased again: 1 calls" in _said(server, "restore", "--finish", home=new)
+    finished = " ".join(_said(server, "restore", "--finish", home=new).split())
+    assert "Erased again: 1 calls" in finished
+    assert "API keys that were revoked, members who were removed, secrets that were removed" in finished
     assert "Nothing was restored here" in _refused(server, "restore", "--finish", home=new)
 
     restored = Server(new, settings)

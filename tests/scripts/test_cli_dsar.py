@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.audit_tags import Tag
 from scripts.phone.conversation import place_call
 from store.seed import DEMO_NUMBER
 from tests.scripts.conftest import Server, served, until
@@ -64,6 +65,25 @@ def _id(text: str) -> str:
 def _until_done(server: Server, task: str) -> None:
     """The server's log says so; asking the command line again and again would cost seconds each time."""
     until(lambda: any("job_done" in line and task in line for line in server.text().splitlines()))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_who_looks_up_a_number_or_reads_a_call_is_in_the_log(server: Server, call: str) -> None:
+    """A list that is narrowed to a number, and what was said in a call: each is one entry, by the operator."""
+    listed = server.cli("sessions", "--caller", "+49 151 12345678", "--json").stdout
+    assert [json.loads(line)["id"] for line in listed.splitlines()] == [call]
+    assert server.cli("sessions", "--caller", "+49 30 23125998", "--json").stdout == ""
+    refused = server.cli("sessions", "--caller", "nobody")
+    assert (refused.returncode, "--caller: that is no telephone number" in refused.stderr) == (1, True)
+    assert json.loads(server.cli("sessions", "show", call, "--json").stdout)["session"]["id"] == call
+    acts = [
+        json.loads(line) for line in server.cli("audit", "list", "--actor", "cli", "--json").stdout.splitlines()[:3]
+    ]
+    assert [act["tag"] for act in acts] == [Tag.TRANSCRIPT_EXPORTED, Tag.SESSIONS_SEARCHED, Tag.SESSIONS_SEARCHED]
+    assert {act["actor"]["kind"] for act in acts} == {"operator"}
+    assert acts[0]["objects"] == {"session": call}
+    assert [act["personal"] for act in acts[1:]] == [None, {"number": CALLER}]
 
 
 @pytest.mark.long
