@@ -130,9 +130,14 @@ async def seal_caller(
 
 
 async def jurisdiction_of(store: TenantStore, project_id: UUID) -> str:
-    """Where a project's calls come in. The project must be there."""
+    """Where a project's calls come in.
+
+    Raises:
+        LookupError: The tenant has no such project.
+    """
     found = await store.first(select(ProjectTable.jurisdiction).where(ProjectTable.id == project_id))
-    assert found is not None  # noqa: S101 - whoever asks has its call, which has its project; for the type checker
+    if found is None:
+        raise LookupError(f"no project {project_id}")
     return found
 
 
