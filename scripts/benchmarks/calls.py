@@ -1,12 +1,12 @@
 """`bench calls`: what one recorded call costs and how late its sound is, at 1 to 60 calls at once.
 
-Both sides talk. All our processes are counted; the caller and the model, which are not ours, are not. They do the same
+Both sides talk. All our processes are counted, in memory the workers with calls and the growth of edge, desk, database
+and the rest since there was none; the caller and the model, which are not ours, are not. They do the same
 for every call on every machine, so what they need themselves is a yardstick of how fast the machine is at the moment.
 """
 
 import argparse
 import json
-import math
 import signal
 import subprocess
 import sys
@@ -37,7 +37,7 @@ CALLED = "+12125550100"
 CALLS_PER_SECOND = 10
 SETTLE_SECONDS = 4.0
 _GREW_MB = 2.0
-"""A worker that grew by more than this since it was idle carries calls."""
+"""A worker that grew by more than this since it was idle carries calls, and counts whole: without them it could go."""
 
 SCENARIO = """\
 name = "Benchmark"
@@ -116,7 +116,8 @@ def prepare_number(running: Server, folder: Path) -> None:
 def _place(
     calls: int, seconds: float, *, folder: Path, caller: Path, model: subprocess.Popen[str], running: Server
 ) -> dict[str, Any]:
-    idle = {pid: private_mb(pid) for pid in running.workers()}
+    workers = running.workers()
+    idle = {pid: private_mb(pid) for pid in running.family()}
     ramp = calls / CALLS_PER_SECOND + SETTLE_SECONDS
     command = [str(caller), "-n", str(calls), "-r", str(CALLS_PER_SECOND), "-d", str(ramp + seconds + 3)]
     command += ["-e", str(running.sip_port), "-u", CALLED, "-o", str(folder / "caller.json")]
@@ -135,7 +136,8 @@ def _place(
         lasted = time.monotonic() - began
         callers.send_signal(signal.SIGUSR2)
         model.send_signal(signal.SIGUSR2)
-        loaded = [mb for pid in running.workers() if (mb := private_mb(pid)) > idle.get(pid, math.inf) + _GREW_MB]
+        loaded = [mb for pid in workers if (mb := private_mb(pid)) > idle[pid] + _GREW_MB]
+        others = sum(private_mb(pid) - idle.get(pid, 0.0) for pid in running.family() if pid not in workers)
         heard, appended = read_json(folder / "caller.json"), read_json(folder / "model.json")
         final = json.loads(callers.communicate(timeout=60)[0].splitlines()[-1])
     cuts = barge_ins(folder)
@@ -144,7 +146,8 @@ def _place(
         "failed": calls - final["ended"],
         "cpu_core_percent_per_call": round(100 * used / lasted / calls, 3),
         "yardstick_core_percent_per_call": round(100 * theirs / lasted / calls, 3),
-        "private_mb_per_call": round(sum(loaded) / calls, 2),
+        "private_mb_per_call": round((sum(loaded) + others) / calls, 2),
+        "of_which_other_processes_mb": round(others / calls, 2),
         "setup_ms": distribution(heard["setup_ms"]),
         "first_audio_ms": distribution(heard["first_audio_ms"]),
         "model_to_caller_ms": distribution(heard["model_to_caller_ms"]),

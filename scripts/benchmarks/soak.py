@@ -1,15 +1,21 @@
 """`bench soak`: hours of ordinary life in minutes. Short calls, many at once, half of them ended rudely.
 
 Memory has to stay flat, no call may be lost, and no caller may get a BYE it did not earn.
+
+At the end each worker is killed once. Five of them while all others stand still and the edge has noticed: the time from
+the kill to the 200 of a call that nobody but the replacement can have taken is `answered_after_ms`. Of the rest,
+`replaced_worker_ms` is the time until the replacement is there.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import signal
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +33,15 @@ from scripts.benchmarks.stage import (
     server,
     started,
 )
+from scripts.phone.dialog import Dialog
+from scripts.phone.rtp import Sound
+from sip.control import CONTROL_NAME, request_report
 
 SAMPLE_SECONDS = 30.0
 _REPLACED = b'"process_restarted"'
 _PATIENCE_S = 10.0
+_ANSWERING_WORKERS = 5
+"""No more: the edge takes five seconds to notice that a worker stands still."""
 SLOTS_FOR_ZOMBIES = 40
 """Calls whose caller fell silent hold their slot until the server notices; they must not crowd out the others."""
 
@@ -96,7 +107,9 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
         window = read_json(folder / "caller.json")
         final = json.loads(callers.communicate(timeout=120)[0].splitlines()[-1])
     restarts = sum(p.restarts for p in running.status().processes)
-    replaced = [_replaced_ms(running, pid) for pid in running.workers()]
+    alive = running.workers()  # each dies once: who dies again soon is started again later
+    answered = asyncio.run(_answered_after_ms(running, alive[:_ANSWERING_WORKERS]))
+    replaced = [_replaced_ms(running, pid) for pid in alive[_ANSWERING_WORKERS:]]
     return {
         "minutes": round(seconds / 60, 1),
         "placed": final["placed"],
@@ -109,6 +122,7 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
         "wrong_byes": final["dropped_by_server"],
         "process_restarts": restarts,
         "replaced_worker_ms": {"p50": statistics.median(replaced), "max": max(replaced), "workers": len(replaced)},
+        "answered_after_ms": {"p50": statistics.median(answered), "max": max(answered), "workers": len(answered)},
         "setup_ms": distribution(final["setup_ms"]),
         "rtp_gap_ms": distribution(window["rtp_gap_ms"]),
         "underruns": final["underruns"],
@@ -128,6 +142,56 @@ def _replaced_ms(running: Server, worker: int) -> float:
             raise BenchError("a killed worker was not replaced")
         time.sleep(0.001)
     return (time.monotonic() - began) * 1000
+
+
+async def _answered_after_ms(running: Server, victims: Sequence[int]) -> list[float]:
+    """How long after `kill -9` of the only worker that the edge can reach a call is answered, for each of these."""
+    stopped, found = set(running.workers()), []
+    for worker in stopped:
+        os.kill(worker, signal.SIGSTOP)
+    try:
+        for worker in victims:
+            await _until_up(running, 0)
+            os.kill(worker, signal.SIGCONT)
+            await _until_up(running, 1)
+            began = time.monotonic()
+            os.kill(worker, signal.SIGKILL)
+            found.append(await _answered(running, began))
+            while not (successors := set(running.workers()) - stopped):  # noqa: ASYNC110  another process writes it down
+                await asyncio.sleep(0.01)
+            stopped |= successors
+            for successor in successors:
+                os.kill(successor, signal.SIGSTOP)
+    finally:
+        for worker in running.workers():
+            os.kill(worker, signal.SIGCONT)
+    return found
+
+
+async def _until_up(running: Server, count: int) -> None:
+    """Wait until the edge counts on so many workers."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (await request_report(running.home / "run" / CONTROL_NAME)).workers_up != count:
+        if time.monotonic() > deadline:
+            raise BenchError(f"the edge does not see that {count} workers are up")
+        await asyncio.sleep(0.05)
+
+
+async def _answered(running: Server, began: float) -> float:
+    """Ring again and again until somebody answers; milliseconds since then."""
+    while True:
+        sound, uri = Sound("127.0.0.1"), f"sip:{CALLED}@127.0.0.1:{running.sip_port}"
+        dialog = Dialog(uri, sound=sound, caller="+12125550142", host="127.0.0.1")
+        try:
+            status = await dialog.invite()
+            took = time.monotonic() - began
+        finally:
+            await dialog.hang_up()
+        if status == 200:
+            return round(took * 1000, 1)
+        if took > _PATIENCE_S:
+            raise BenchError("the replacement of a killed worker answers no call")
+        await asyncio.sleep(0.002)
 
 
 if __name__ == "__main__":
