@@ -16,7 +16,7 @@ from admin.pages.lists import around
 from admin.pages.names import names_for
 from admin.pages.queries import filled, id_in, query_of
 from admin.pages.render import go_to, page
-from admin.problems import ProblemError
+from admin.problems import BadRequestError, ProblemError
 from store.bounds import BoundsRefusedError
 
 _REGISTER_HEAD: Final = ("Who", "What for", "Gets", "Countries", "In the EU", "Rests on", "Since", "Told")
@@ -89,10 +89,13 @@ async def set_residency(ask: Ask) -> web.Response:
 
 
 async def set_hipaa(ask: Ask) -> web.Response:
-    """Say whether a project is for health care."""
+    """Say whether a project is for health care. A form that says neither ends nothing."""
     project_id = id_in(ask.request, "project_id")
+    wanted = {"yes": True, "no": False}.get((await form_of(ask.request)).get("on", ""))
     try:
-        await api.set_hipaa(ask, project_id, HipaaWanted(on=(await form_of(ask.request)).get("on") == "yes"))
+        if wanted is None:
+            raise BadRequestError("This is yes or no.", field="on")
+        await api.set_hipaa(ask, project_id, HipaaWanted(on=wanted))
     except ProblemError as error:
         if error.problem.type == STEP_UP:
             raise

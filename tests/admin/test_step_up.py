@@ -86,6 +86,8 @@ async def test_an_editor_does_not_lift_what_health_care_forces(later: World) -> 
                 assert "Ask an owner" in await answer.text()
             async with world.client.get(page, headers=world.browser(who)) as answer:
                 assert "It is not for health care" not in await answer.text()
+        async with world.client.post(f"{page}/hipaa", headers=world.browser("olga"), data={"x": "y"}) as answer:
+            assert answer.status == 422, "a form that says neither ends nothing"
         world.people = {**world.people, "olga lately": olga}
         world.clock.ahead_s = 14 * 60
         async with world.client.get(page, headers=world.browser("olga lately")) as answer:
