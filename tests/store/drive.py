@@ -43,6 +43,7 @@ from store.audit.checkpoints import SignedCheckpoint, checkpoint
 from store.audit.log import record
 from store.blobs import Blobs
 from store.call_lists import Wanted
+from store.dsar import copies
 from store.dsar.cases import open_case
 from store.dsar.letters import Letter
 from store.engine import Database
@@ -159,6 +160,18 @@ async def refill(world: World) -> None:
             )
             await ingest.take_in(store, await _report(world, store, side, opened))
             await accounts.find_or_make(store, f"person{secrets.randbelow(100)}@{side.canary}.example")
+            await _leave_copy(world, store, side)
+
+
+async def _leave_copy(world: World, store: TenantStore, side: Side) -> None:
+    """A caller's copy that can be had, as its job leaves it."""
+    number, actor = PhoneNumber(side.caller, "DE", toll_free=False), Actor("user", str(side.tenant_id))
+    case_id = await open_case(store, number, Wish.ACCESS, actor=actor)
+    copy_id = await copies.ask_copy(store, case_id, actor=actor)
+    sealer = await copies.sealer_of(store, copy_id)
+    sealed = sealer.header + sealer.update(side.canary.encode()) + sealer.finish()
+    world.blobs.put(copies.blob_name(store.tenant_id, copy_id), sealed)
+    await copies.note_made(store, copy_id, datetime.now(UTC))
 
 
 async def _report(world: World, store: TenantStore, side: Side, opened: sessions.OpenedSession) -> CallReport:
