@@ -7,6 +7,7 @@ from uuid import UUID
 from admin.ask import Ask
 from admin.live_feed import KnownCall
 from policies.access import Scope, Visibility
+from policies.hipaa import handling
 from policies.redaction import redact
 from store import projects
 from store.engine import StoreAwayError
@@ -23,6 +24,8 @@ class Listener:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._seen: dict[UUID, Visibility] = {}
+        self._audited: set[UUID] = set()
+        """Projects of which the log has to know who reads."""
         self._looked_at = 0.0
 
     async def reads(self, known: KnownCall, turn: LiveTurn, *, is_whole: bool) -> str | None:
@@ -51,13 +54,15 @@ class Listener:
             else:
                 async with self._ask.store() as store:
                     project = await projects.find(store, project_id)
+                if project is not None and handling(hipaa=project.bounds.hipaa).reads_audited:
+                    self._audited.add(project_id)
                 is_locked = project is None or project.deletion_asked_at is not None
                 viewers_see = "none" if project is None else project.viewers_see
                 self._seen[project_id] = "none" if is_locked else self._ask.reader.visibility(project_id, viewers_see)
         return self._seen[project_id]
 
     async def _noted(self, known: KnownCall) -> bool:
-        if self._ask.actor not in known.read_by:
+        if known.project_id in self._audited and self._ask.actor not in known.read_by:
             async with self._ask.store() as store:
                 await note_reading(store, "transcript", (known.session_id,), actor=self._ask.actor)
             known.read_by.add(self._ask.actor)

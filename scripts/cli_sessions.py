@@ -106,8 +106,7 @@ def list_calls(
         except NoNumberError as error:
             raise CommandError(f"--caller: {error}") from None
         async with open_books() as books, books.database.tenant(await books.tenant(tenant)) as store:
-            found = await call_lists.list_calls(store, Wanted(number=number), limit=limit, actor=OPERATOR)
-            return tuple(one.session for one in found.calls)
+            return (await call_lists.list_calls(store, Wanted(number=number), limit=limit, actor=OPERATOR)).calls
 
     found = run(work())
     if as_json:

@@ -16,7 +16,7 @@ from store.dsar.search import calls_of, record_query
 from store.scope import TenantStore
 from store.sessions import Session
 from store.tables.base import among
-from store.tables.calls import RecordingTable, SessionTable
+from store.tables.calls import SessionTable
 from store.transfers import first_id
 
 Outcome = Literal["answered", "missed"]
@@ -41,19 +41,10 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A call in a list."""
-
-    session: Session
-    recorded: bool
-    """Whether there is a recording now."""
-
-
-@dataclass(frozen=True, slots=True)
 class PageOfCalls:
     """Some of the calls."""
 
-    calls: tuple[Listed, ...]
+    calls: tuple[Session, ...]
     next_before: UUID | None
     """The next page begins before this id; None at the end."""
 
@@ -78,16 +69,7 @@ async def list_calls(
             wanted.number,
             facts={"found": len(found), "more": len(ids) > limit},
         )
-    with_sound = await recorded_among(store, shown)
-    return PageOfCalls(
-        tuple(Listed(one, one.id in with_sound) for one in found), shown[-1] if len(ids) > limit else None
-    )
-
-
-async def recorded_among(store: TenantStore, session_ids: Collection[UUID]) -> frozenset[UUID]:
-    """Those of these calls that have a recording now."""
-    statement = select(RecordingTable.session_id).where(among(RecordingTable.session_id, session_ids))
-    return frozenset(await store.all(statement))
+    return PageOfCalls(found, shown[-1] if len(ids) > limit else None)
 
 
 def _conditions(wanted: Wanted) -> Iterator[ColumnElement[bool]]:

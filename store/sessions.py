@@ -76,6 +76,8 @@ class Session:
     """From the end of what the caller said to the agent's first sound; the call's median."""
     consent: str | None
     """What the caller answered, or that nobody had to ask; None where it did not come to that."""
+    recorded: bool
+    """Whether there is a recording now."""
     readable: bool
     """False once the call's key was deleted: what was said in it is lost to everyone."""
 
@@ -395,5 +397,6 @@ def _session(store: TenantStore, row: Any, key: bytes | None) -> Session:
         first_audio_ms=row.first_audio_ms,
         reply_ms=row.reply_ms,
         consent=row.consent,
+        recorded=row.recorded,
         readable=key is not None,
     )

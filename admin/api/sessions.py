@@ -17,7 +17,7 @@ from policies.access import Scope
 from policies.erasure import Reason
 from policies.numbers import PhoneNumber, parse_number, region_of
 from store import call_lists, projects, sessions
-from store.call_lists import Listed, Outcome, Wanted
+from store.call_lists import Outcome, Wanted
 from store.erasure.holds import HeldError
 from store.erasure.sessions import erase_sessions
 from store.projects import Project
@@ -114,7 +114,7 @@ async def get_session(ask: Ask, session_id: UUID) -> Session:
         session = await sessions.find_session(store, session_id, actor=ask.actor)
         if session is None:
             raise NotThereError
-        return shown_session(Listed(session, session_id in await call_lists.recorded_among(store, (session_id,))))
+        return shown_session(session)
 
 
 async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
@@ -122,7 +122,9 @@ async def erase(ask: Ask, body: SessionsToErase) -> Erasure:
     wanted = set(body.session_ids)
     async with ask.store() as store:
         projects_of = await call_lists.projects_of_calls(store, wanted)
-        not_there = NotThereError("One of these calls is not there.", field="session_ids", remedy="List the calls again")
+        not_there = NotThereError(
+            "One of these calls is not there.", field="session_ids", remedy="List the calls again"
+        )
         if projects_of.keys() != wanted:
             raise not_there
         for project_id in set(projects_of.values()):
@@ -191,9 +193,8 @@ def _read_number(typed: str, among: Sequence[Project]) -> PhoneNumber:
     return found.pop()
 
 
-def shown_session(listed: Listed) -> Session:
+def shown_session(session: sessions.Session) -> Session:
     """A call as the API tells it."""
-    session = listed.session
     heard = session.heard_samples or 0
     ended = session.state == "ended"
     return Session(
@@ -213,7 +214,7 @@ def shown_session(listed: Listed) -> Session:
         end_reason=session.end_reason,
         outcome=None if not ended else "answered" if heard else "missed",
         duration_s=None if not heard else round(heard / SAMPLES_PER_SECOND, 1),
-        recorded=listed.recorded,
+        recorded=session.recorded,
         consent=session.consent,
         first_audio_ms=session.first_audio_ms,
         reply_ms=session.reply_ms,

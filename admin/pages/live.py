@@ -102,11 +102,15 @@ async def _cards(ask: Ask, up: Sequence[KnownCall]) -> list[Card]:
         found = await sessions.find_sessions(store, list(said), actor=ask.actor)
         of_id = {session.id: session for session in found}
         names = {project.id: project.name for project in await projects.all_projects(store)} if found else {}
+        contents = {
+            version: await scenarios.content_of(store, *version)
+            for version in {(session.scenario_id, session.scenario_version) for session in found}
+        }
         for known in up:
             session = of_id.get(known.session_id)
             if session is None:
                 continue
-            content = await scenarios.content_of(store, session.scenario_id, session.scenario_version)
+            content = contents[session.scenario_id, session.scenario_version]
             cards.append(
                 Card(
                     call=api.shown(known.call),

@@ -106,7 +106,7 @@ class Bench:
         async def page(store: TenantStore, number: int) -> None:
             before = self.crowd.pages[number % len(self.crowd.pages)]
             found = await call_lists.list_calls(store, Wanted(), before=before, limit=_LIST_OF, actor=OPERATOR)
-            if len(found.calls) != _LIST_OF or not all(one.session.readable for one in found.calls):
+            if len(found.calls) != _LIST_OF or not all(one.readable for one in found.calls):
                 raise BenchError("a page that is there was not found")
 
         for name, goal, one in (

@@ -161,7 +161,7 @@ async def test_a_list_that_was_narrowed_to_a_number(desk: Desk) -> None:
     for typed, found in ((NUMBER, [known]), (read_number("+49 30 23125998"), [])):
         async with desk.database.tenant(desk.shop.tenant_id) as store:
             page = await list_calls(store, Wanted(number=typed), actor=OPERATOR)
-        assert [one.session.id for one in page.calls] == found
+        assert [one.id for one in page.calls] == found
         act = await desk.said(Tag.SESSIONS_SEARCHED)
         assert (act.actor, act.facts) == (OPERATOR, {"found": len(found), "more": False})
         assert act.personal == ({"number": NUMBER.e164} if found else None)
