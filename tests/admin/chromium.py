@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -20,6 +20,8 @@ from tests.scripts.conftest import Server, until
 
 CHROMIUM = "/usr/bin/chromium"
 OWNER = "olga@harbour.example"
+LINK = r"(http://[\w.]+:\d+/sign-in/link/[\w-]+)"
+CODE = r"code: (\d{3} ?\d{3})"
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
@@ -125,6 +127,18 @@ class Mailbox:
         return found[-1]
 
 
+def sign_in(server: Server, page: Page, mailbox: Mailbox, address: str, *, origin: str = "") -> None:
+    """Have a code mailed to the address, and type it."""
+    after = len(mailbox.mails)
+    page.goto(f"{origin or server.admin}/sign-in?next=/account/security")
+    page.get_by_label("Your mail address").fill(address)
+    page.get_by_role("button", name="Mail me a code").click()
+    expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
+    page.get_by_label("Six-digit code").fill(mailbox.newest(CODE, after))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text(address).first).to_be_visible()
+
+
 def confirm(page: Page, app: Authenticator) -> None:
     """Show the second factor where it is asked for."""
     expect(page.get_by_role("heading", name="Confirm it is you")).to_be_visible()
@@ -158,39 +172,3 @@ def sip_uri(server: Server) -> str:
     """Where the demo is reached."""
     host, port = server.sip
     return f"sip:demo@{host}:{port}"
-
-
-def pages_of(page: Page, base: str, home: str) -> Mapping[str, str]:
-    """Every page that can be reached by links from the menu, one of each kind, by its path with ids as `*`."""
-    found: dict[str, str] = {}
-    waiting = [f"{home}/", "/account/security", "/api"]
-    while waiting:
-        path = waiting.pop(0)
-        kind = kind_of(path)
-        if kind in found:
-            continue
-        answer = page.goto(f"{base}{path}")
-        if answer is None or "text/html" not in answer.headers.get("content-type", ""):
-            continue
-        found[kind] = path
-        links = page.eval_on_selector_all(
-            "a[href^='/']:not([download])",
-            "all => all.filter(one => !one.closest('[hidden]')).map(one => one.getAttribute('href'))",
-        )
-        waiting += [link.partition("#")[0] for link in links if is_page(link, home)]
-    return found
-
-
-def is_page(link: str, home: str) -> bool:
-    """Whether it is a page of this tenant, or of one's own account, and no file."""
-    path = link.partition("?")[0].partition("#")[0]
-    if path.endswith((".csv", "/receipt")) or "/recording" in path:
-        return False
-    return path.startswith((home, "/account"))
-
-
-def kind_of(path: str) -> str:
-    """A path without ids and without its query."""
-    plain = path.partition("?")[0].partition("#")[0]
-    plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "*", plain)
-    return re.sub(r"/versions/\d+", "/versions/*", plain)
