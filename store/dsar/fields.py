@@ -37,6 +37,7 @@ WITHHELD: Final[Mapping[str, Mapping[str, str]]] = {
         "scenario_id": "which wording answered is the business's own affair",
         "scenario_version": "see scenario_id",
         "trunk": "how the business is connected to the telephone network",
+        "recorded": "follows from the recording in the folder",
         "ingested_at": "when the server finished its own work",
     },
     "turns": {"session_id": _LINK},

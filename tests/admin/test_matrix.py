@@ -81,14 +81,17 @@ NOTHING_YET: Final = frozenset(
     {
         "GET /api/v1/projects/{project_id}/deletion",
         "GET /api/v1/projects/{project_id}/deletion/receipt",
+        "GET /api/v1/requests/{request_id}/copy",
+        "GET /api/v1/requests/{request_id}/copy/file",
         "GET /api/v1/requests/{request_id}/receipt",
         "GET /api/v1/scenarios/{scenario_id}/diff",
         "GET /t/{tenant_id}/projects/{project_id}/receipt",
         "POST /t/{tenant_id}/projects/{project_id}/take-back",
+        "GET /t/{tenant_id}/requests/{request_id}/copy",
         "GET /t/{tenant_id}/requests/{request_id}/receipt",
     }
 )
-"""Of a project that is not being deleted, a request that is open, a scenario without a draft: there is none to see."""
+"""Of a project that is not being deleted, a request that is open and without a copy, a scenario without a draft."""
 
 OF_A_PROJECT: Final = (
     "session_id", "scenario_id", "number_id", "project_id", "case_id", "request_id", "hold_id",

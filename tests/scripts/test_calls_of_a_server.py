@@ -17,6 +17,7 @@ def silence(_text: str) -> bytes:
     return bytes(1600)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_the_demo_rings_itself() -> None:
     """One command: a real call with spoken input, disclosure first, both sides written down and recorded; status 0."""
@@ -71,6 +72,7 @@ async def test_a_drain_refuses_new_calls_and_sees_the_others_off() -> None:
         assert not list(entries_of(server))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_a_user_in_a_hurry_ends_calls_too() -> None:
     """A second SIGTERM: calls are cut and everything is gone within seconds."""

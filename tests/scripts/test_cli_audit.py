@@ -15,6 +15,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
+@pytest.mark.long
 def test_acts_are_logged_exported_and_proven(server: Server, tmp_path: Path) -> None:
     """What an operator does is in the log; the export is proven with the public key; one altered letter is found."""
     server.cli("trunks", "add", "Carrier", "--network", "192.0.2.0/24")

@@ -82,6 +82,7 @@ def _killed(server: Server, *arguments: str, home: Path) -> "subprocess.Complete
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_another_machine_takes_over(folder: Path) -> None:
     """Backed up while it works; restored elsewhere; no start before what was erased since is erased again."""

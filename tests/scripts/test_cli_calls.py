@@ -16,7 +16,7 @@ import pytest
 from scripts.readme import README
 from tests.scripts.conftest import Server, served
 
-pytestmark = pytest.mark.timeout(240)  # whichever comes first starts the server and makes the call
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]  # whichever comes first starts the server and makes the call
 
 NOBODY = "0192f0c1-7b1e-7cc0-8a52-0123456789ab"
 

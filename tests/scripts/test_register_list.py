@@ -73,6 +73,7 @@ async def test_what_is_added_is_shown_soon(database: Database, tmp_path: Path, m
             await publishing
 
 
+@pytest.mark.long
 def test_a_whole_server_shows_both(server: Server) -> None:
     """The register, and how a weakness is reported; without a public address by https, no references to pages."""
 

@@ -18,7 +18,7 @@ from policies.secret import Secret
 from store import answers, outbox, secrets_vault, sessions
 from store.audit import log
 from store.blobs import Blobs
-from store.dsar import cases, contacts, intake
+from store.dsar import cases, contacts, copies, intake
 from store.engine import Database
 from store.erasure.holds import list_holds, place_hold
 from store.people import accounts, challenges, devices, invitations, passkeys, totp
@@ -52,6 +52,7 @@ class Kept:
     shop: Shop
     calls: tuple[UUID, ...]
     case_id: UUID
+    copy_id: UUID
     intake_id: UUID
     code: str
     mail_id: UUID
@@ -64,6 +65,7 @@ async def fill(database: Database, blobs: Blobs, shop: Shop, *, calls: int = 3) 
     async with database.tenant(shop.tenant_id) as store:
         await contacts.set_contact(store, _ADDRESS, actor=OPERATOR)
         case_id = await cases.open_case(store, NUMBER, Wish.ACCESS, actor=OPERATOR, contact=_ADDRESS)
+        copy_id = await copies.ask_copy(store, case_id, actor=OPERATOR)
         intake_id = await intake.take_in(store, NUMBER, Wish.ACCESS, contact=_ADDRESS, language="de", actor=OPERATOR)
         code = (await intake.new_code(store, intake_id, actor=OPERATOR)).code
         columns = await store.keys.tenant_columns(store)
@@ -98,7 +100,7 @@ async def fill(database: Database, blobs: Blobs, shop: Shop, *, calls: int = 3) 
         )
         await answers.begin(store, OPERATOR, _SENT, _SENT, now)
         await answers.keep(store, OPERATOR, _SENT, 201, "an answer of the API")
-    return Kept(shop, tuple(made), case_id, intake_id, code, mail_id)
+    return Kept(shop, tuple(made), case_id, copy_id, intake_id, code, mail_id)
 
 
 async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
@@ -109,6 +111,7 @@ async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
     mail = await outbox.find_mail(store, kept.mail_id)
     business = await store.first(select(DsarRouteTable.business_sealed).where(DsarRouteTable.case_id == kept.case_id))
     columns = await store.keys.tenant_columns(store)
+    await copies.sealer_of(store, kept.copy_id)  # opens its key, which nobody gets to see
     return {
         "calls": sorted((one.id, one.caller) for one in found),
         "words": [turn.text for one in kept.calls for turn in await sessions.turns_of(store, one, reader=READS_ALL)],

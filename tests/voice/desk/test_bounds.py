@@ -14,6 +14,7 @@ from store import bounds, sessions
 from store.audit.log import entries
 from store.blobs import FolderBlobs
 from store.engine import Database
+from store.recordings import blob_name
 from store.settings import StoreSettings
 from store.transfers import Transfer, left_the_eu, transfers_of
 from tests.database import Shop
@@ -167,13 +168,14 @@ async def test_what_left_the_eu_is_kept_with_the_call(
         DataExchanged(at_ms=8001, host="127.0.0.1", sent_bytes=5, received_bytes=5),
     )
     left = await leave_call(database, bakery, folder / "spool", records=(*CALL[:-1], *exchanged, CALL[-1]))
-    sizes = left.recording.stat().st_size, left.journal.stat().st_size
+    journal_bytes = left.journal.stat().st_size
     register = Register(own_hosts={"s3.example": "DE"})
     reports = TransferReports(register, {"recording": "s3.example", "books": "db.example"})
     await Ingestion(database, blobs, Spool(folder / "spool"), reports).scan()
     async with database.tenant(bakery.tenant_id) as store:
         everything = await transfers_of(store, left.session_id)
         outside = await left_the_eu(store, left.session_id)
+    name = blob_name(bakery.tenant_id, left.session_id)
     found = {one.host: one for one in everything}
     assert set(found) == {OPENAI, "s3.example", "db.example"}
     model = found[OPENAI]
@@ -181,8 +183,8 @@ async def test_what_left_the_eu_is_kept_with_the_call(
     assert (model.whose, model.countries, model.in_eu) == ("OpenAI OpCo, LLC", ("US",), False)
     assert "Standard Contractual Clauses" in model.transfer
     assert "sound of the call" in model.data
-    assert (found["s3.example"].in_eu, found["s3.example"].sent_bytes) == (True, sizes[0])
-    assert (found["db.example"].countries, found["db.example"].sent_bytes) == ((), sizes[1])
+    assert (found["s3.example"].in_eu, found["s3.example"].sent_bytes) == (True, blobs.size(name))
+    assert (found["db.example"].countries, found["db.example"].sent_bytes) == ((), journal_bytes)
     assert {one.host for one in outside} == {OPENAI, "db.example"}, "what nobody knows counts as outside"
 
 
