@@ -132,11 +132,7 @@ async def seal_caller(
 
 
 async def jurisdiction_of(store: TenantStore, project_id: UUID) -> str:
-    """Where a project's calls come in.
-
-    Raises:
-        LookupError: The tenant has no such project.
-    """
+    """Where a project's calls come in. Raises `LookupError`: the tenant has no such project."""
     found = await store.first(select(ProjectTable.jurisdiction).where(ProjectTable.id == project_id))
     if found is None:
         raise LookupError(f"no project {project_id}")

@@ -44,6 +44,7 @@ def test_the_demo_rings_itself() -> None:
     assert found["recording_seconds"] > 5
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_a_drain_refuses_new_calls_and_sees_the_others_off() -> None:
     """SIGTERM in a call: the next caller gets 503; the call goes on, ends with a goodbye, and is taken in."""

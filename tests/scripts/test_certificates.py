@@ -5,6 +5,7 @@ import socket
 import ssl
 from pathlib import Path
 
+import pytest
 import trustme
 
 from tests.scripts.conftest import served, until
@@ -22,6 +23,7 @@ def shown(context: ssl.SSLContext, port: int) -> str:
     return str(certificate["subjectAltName"])
 
 
+@pytest.mark.long
 def test_a_hangup_renews_the_certificates_of_both_doors(tmp_path: Path) -> None:
     """SIP and admin show the new certificate after SIGHUP, without a restart of anything."""
     authority = trustme.CA()

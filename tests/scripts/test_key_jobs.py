@@ -75,6 +75,7 @@ def test_an_old_root_key_is_an_alarm() -> None:
     assert "AITELIER_MASTER_KEY_OLD" in remedy
 
 
+@pytest.mark.long
 def test_keys_are_renewed_from_the_command_line(server: Server) -> None:
     """Status shows them, rotate makes new ones, reencrypt brings everything under them and can be asked again."""
     before = _keys(server)

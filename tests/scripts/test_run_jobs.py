@@ -30,6 +30,7 @@ def _figures(server: Server) -> str:
     return text
 
 
+@pytest.mark.long
 def test_the_jobs_are_done_by_a_process_of_their_own(server: Server) -> None:
     """It is there, is started again when it is killed, and shows its figures."""
     before = server.pid("jobs")

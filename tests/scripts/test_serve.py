@@ -224,6 +224,7 @@ def test_the_log_is_json_and_names_its_parts(server: Server) -> None:
     assert {"supervisor", "edge", "desk", "database", "rehearsal"} <= parts
 
 
+@pytest.mark.long
 def test_it_ends_in_order_and_leaves_nothing_behind() -> None:
     """SIGTERM: status 0, no process, socket or state left; the home can be served again, and keeps its key."""
     with served({}, "--drain-seconds", "1") as server:

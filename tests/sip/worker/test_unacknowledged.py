@@ -11,6 +11,7 @@ UNACKNOWLEDGED_S = 32.0
 """64*T1: how long a 2xx is repeated before the call is given up (RFC 3261 section 13.3.1.4)."""
 
 
+@pytest.mark.long
 async def test_an_answer_that_is_never_acknowledged(worker: WorkerProcess, silent_caller: SipPhone) -> None:
     """After 64*T1 the line failed, the answer is False, and the slot is reported free."""
     line = await worker.line_of(silent_caller)

@@ -299,6 +299,7 @@ async def test_two_ingestions_do_not_meet(database: Database, blobs: FolderBlobs
     assert not names(spool)
 
 
+@pytest.mark.long
 async def test_killed_at_any_step_ends_the_same(
     database: Database,
     blobs: FolderBlobs,
