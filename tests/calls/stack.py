@@ -49,6 +49,7 @@ RECORDED = f"{DISCLOSURE} This call is recorded."
 """What a caller hears first where recording needs no consent."""
 QUESTION = "May we record? Say yes or no."
 _numbers = itertools.count(10)
+_TAKEN_IN = "SELECT id FROM sessions WHERE tenant_id = :tenant_id AND ingested_at IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,9 @@ class Business:
                 while True:
                     async with database.tenant(self.tenant_id) as store:
                         found = await sessions.list_sessions(store, actor=OPERATOR)
-                    over = [
-                        session for session in found if session.state == "ended" and session.heard_samples is not None
-                    ]
+                        rows = await store.fixed(_TAKEN_IN)
+                    taken_in = {row.id for row in rows}
+                    over = [session for session in found if session.state == "ended" and session.id in taken_in]
                     if len(found) == len(over) == count:
                         return [await self._story(session) for session in reversed(over)]
                     await asyncio.sleep(0.05)
