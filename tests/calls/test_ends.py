@@ -224,11 +224,8 @@ async def test_a_late_cancel_and_then_bye_in_the_other_states(stack: Stack) -> N
             assert await business.live()
             await caller.hangs_up()
             assert caller.dialog.ladder[-1][1:] == ("in", "SIP/2.0 200 OK"), caller.summary()
-
-        async def ends() -> list[tuple[str | None, str | None]]:
-            return [(session.end_reason, session.ended_by) for session in await business.sessions()]
-
-        await answers(ends, [("caller_hung_up", "caller")], f"the end of {state}")
+        story = await business.story()
+        assert story.end == ("caller_hung_up", "caller"), state
         assert not await business.live()
 
     async with asyncio.TaskGroup() as group:

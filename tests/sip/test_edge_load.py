@@ -43,12 +43,7 @@ async def test_mutated_invites_over_udp(open_edge: Opener) -> None:
         assert honest(statuses), statuses
         assert statuses[400] > 500
         assert "internal error" not in world.edge.report().metrics
-        statuses_of_good = [(await peer.call()).status]
-        for _ in range(5):  # on a busy machine the stand-in of a worker may have been late to say that it is there
-            if statuses_of_good[-1] == 503:
-                await asyncio.sleep(1)
-                statuses_of_good.append((await peer.call()).status)
-        assert statuses_of_good[-1] == 200
+        assert (await peer.call()).status == 200
 
 
 async def test_mutated_invites_over_tcp(open_edge: Opener) -> None:
