@@ -42,8 +42,8 @@ _REPLACED = b'"process_restarted"'
 _PATIENCE_S = 10.0
 _ANSWERING_WORKERS = 5
 """No more: the edge takes five seconds to notice that a worker stands still."""
-SLOTS_FOR_ZOMBIES = 40
-"""Calls whose caller fell silent hold their slot until the server notices; they must not crowd out the others."""
+_SPARE_SLOTS = 5
+"""A caller rings again as soon as he has hung up, a moment before the server has put the old call away."""
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def soak(seconds: float, calls: int) -> dict[str, Any]:
                 folder,
                 openai_api_key="sk-benchmark",
                 openai_base_url=f"http://127.0.0.1:{model_port}/v1",
-                max_calls=str(calls + SLOTS_FOR_ZOMBIES),
+                max_calls=str(calls + _SPARE_SLOTS),
             ) as running,
         ):
             prepare_number(running, folder)
@@ -117,6 +117,7 @@ def _live(seconds: float, calls: int, folder: Path, caller: Path, running: Serve
         "ended_normally": final["ended"],
         "cancelled": final["cancelled"],
         "silenced": final["silenced"],
+        "unnoticed": final["unnoticed"],
         "refused": final["refused"],
         "timed_out": final["timed_out"],
         "wrong_byes": final["dropped_by_server"],
