@@ -90,19 +90,25 @@ def identity_of(caller: str, region: str) -> str:
 
 def spaced_form(text: str) -> str:
     """As people read a number, `+49 30 23125001`; what is no international number comes back as it is."""
-    number = _read(text, None) if text.startswith("+") else None
+    number = _parsed(text, None) if text.startswith("+") else None
     if number is None:
         return text
-    return phonenumbers.format_number(phonenumbers.parse(number.e164, None), PhoneNumberFormat.INTERNATIONAL)
+    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
 
 
-def _read(text: str, region: str | None) -> PhoneNumber | None:
+def _parsed(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """What exists in some numbering plan."""
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
-    home = phonenumbers.region_code_for_number(number)
-    if home is None or not phonenumbers.is_valid_number(number):
+    return number if phonenumbers.is_valid_number(number) else None
+
+
+def _read(text: str, region: str | None) -> PhoneNumber | None:
+    number = _parsed(text, region)
+    home = None if number is None else phonenumbers.region_code_for_number(number)
+    if number is None or home is None:
         return None
     return PhoneNumber(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),

@@ -1,14 +1,16 @@
 """The way to the database: pools for tenants' transactions and look-ups across tenants, and a narrow one for jobs."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import structlog
-from sqlalchemy import URL, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, event, text
+from sqlalchemy.engine.interfaces import AdaptedConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,6 +18,9 @@ from store.keys import KeyRing
 from store.roles import urls_of
 from store.scope import TenantStore
 from store.settings import StoreSettings
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = structlog.get_logger()
 
@@ -85,7 +90,7 @@ class Database:
 
     @asynccontextmanager
     async def platform(self) -> AsyncIterator[Platform]:
-        """One read-only transaction across tenants, in the columns that find the tenant of a call.
+        """Read-only looks across tenants, in the columns that find the tenant of a call.
 
         Raises:
             StoreAwayError: The database is away.
@@ -95,7 +100,7 @@ class Database:
 
     @asynccontextmanager
     async def platform_jobs(self) -> AsyncIterator[Platform]:
-        """One read-only transaction across tenants, in the columns that find tenants with work due.
+        """Read-only looks across tenants, in the columns that find tenants with work due.
 
         What the work then reads of a tenant, it reads in a transaction of that tenant: see `store.visits`.
 
@@ -119,12 +124,12 @@ async def _look(engine: AsyncEngine) -> AsyncIterator[Platform]:
 
 
 def _engine(url: URL, size: int, *, read_only: bool = False) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
         pool_timeout=_POOL_SECONDS,
-        pool_pre_ping=True,  # after the database was restarted, the first transaction must not fail
+        isolation_level="AUTOCOMMIT" if read_only else None,  # a look needs no transaction, whose ends take time
         hide_parameters=True,  # errors are logged, and parameters may be personal
         connect_args={
             "connect_timeout": _CONNECT_SECONDS,
@@ -134,6 +139,22 @@ def _engine(url: URL, size: int, *, read_only: bool = False) -> AsyncEngine:
             f"-c default_transaction_read_only={'on' if read_only else 'off'}",
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """After the database was restarted, the first transaction must not fail: a fresh connection takes the place.
+
+    An idle connection on which there is something to read was ended by the other side. To ask the database (which is
+    what `pool_pre_ping` does) costs every transaction a round trip, and the start of one has two anyway.
+    """
+    idle: psycopg.AsyncConnection[Any] = connection.driver_connection
+    waiting = select.poll()  # not `select.select`, which knows no descriptor above 1,023
+    if not idle.closed:
+        waiting.register(idle.fileno(), select.POLLIN)
+    if idle.closed or waiting.poll(0):
+        raise DisconnectionError
 
 
 @contextmanager

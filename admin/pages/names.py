@@ -1,12 +1,11 @@
 """What projects and scenarios are called, for pages that name them; only those that whoever asks may know of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from admin.ask import Ask
-from store import projects, scenarios
-from store.scenarios import ScenarioSummary
+from store.names import NamesOfProject, names_of_projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +37,15 @@ class Names:
 async def names_for(ask: Ask) -> Names:
     """The names of all that the scope of the route is granted on."""
     async with ask.store() as store:
-        everyone = await projects.all_projects(store)
-        written = await scenarios.all_scenarios(store)
-    known = {one.id: one.name for one in everyone if ask.projects is None or one.id in ask.projects}
-    return Names(known, _names(written, known))
+        everyone = await names_of_projects(store)
+    known = {key: one for key, one in everyone.items() if ask.projects is None or key in ask.projects}
+    return Names({key: one.name for key, one in known.items()}, _scenarios(known.values()))
 
 
-def _names(written: Sequence[ScenarioSummary], known: Mapping[UUID, str]) -> Mapping[UUID, str]:
-    """With the project's before it, where there are several."""
+def _scenarios(known: Collection[NamesOfProject]) -> Mapping[UUID, str]:
+    """With the project's name before it, where there are several."""
     return {
-        one.id: f"{known[one.project_id]}: {one.name}" if len(known) > 1 else one.name
-        for one in written
-        if one.project_id in known
+        key: f"{project.name}: {name}" if len(known) > 1 else name
+        for project in known
+        for key, name in project.scenarios.items()
     }

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import rfc8785
 from sqlmodel import col, delete, select, update
 
 from policies.audit_tags import Actor, ActorKind, Tag
+from policies.canonical_json import canonical
 from policies.merkle import leaf_hash
 from store.keys import KeyShreddedError
 from store.scope import TenantStore
@@ -97,7 +97,7 @@ async def record(
         opening = msgspec.json.encode({"salt": salt.hex(), "personal": dict(personal)})
     ((index,),) = await store.fixed(
         _APPEND,
-        leaf=rfc8785.dumps(leaf).decode(),
+        leaf=canonical(leaf),
         at=at,
         tag=str(tag),
         actor_kind=actor.kind,
@@ -112,7 +112,7 @@ async def record(
 
 def commitment(salt: bytes, personal: Mapping[str, str]) -> str:
     """HMAC-SHA-256 over the canonical JSON, in hex: binds to the text, and tells nothing of it without the salt."""
-    return hmac.digest(salt, rfc8785.dumps(dict(personal)), "sha256").hex()
+    return hmac.digest(salt, canonical(dict(personal)).encode(), "sha256").hex()
 
 
 async def forget(store: TenantStore, subject: bytes) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sip.control import CallEnded, ControlSender, WorkerReady
+from sip.control import ANNOUNCE_EVERY_S, CallEnded, ControlSender, WorkerReady
 
 _numbers = itertools.count(1)
 
@@ -211,12 +211,17 @@ class StandInWorker(asyncio.DatagramProtocol):
         self._control = ControlSender(control)
         self._transport: asyncio.DatagramTransport | None = None
         self._edge = ("127.0.0.1", 0)
+        self._announcing: asyncio.TimerHandle | None = None
 
     async def start(self, edge: tuple[str, int]) -> None:
         self._edge = edge
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self._keep_announcing()
+
+    def _keep_announcing(self) -> None:
         self.announce()
+        self._announcing = asyncio.get_running_loop().call_later(ANNOUNCE_EVERY_S, self._keep_announcing)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a datagram socket's
@@ -238,6 +243,8 @@ class StandInWorker(asyncio.DatagramProtocol):
         self._control.send(CallEnded(index=self.index, sip_call_id=call_id))
 
     def close(self) -> None:
+        if self._announcing is not None:
+            self._announcing.cancel()
         if self._transport is not None:
             self._transport.close()
         self._control.close()

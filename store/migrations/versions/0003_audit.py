@@ -87,6 +87,7 @@ DECLARE
     leaves bigint;
     hashes bytea;
     hashed bytea := sha256('\x00'::bytea || convert_to(leaf, 'UTF8'));
+    said jsonb := leaf::jsonb;
     node bytea := hashed;
     rest bigint;
 BEGIN
@@ -108,9 +109,11 @@ BEGIN
     INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
     VALUES (tenant, leaves, hashed, leaf, at, tag, actor_kind, actor_id);
     INSERT INTO audit_about (tenant_id, about, idx)
-    SELECT tenant, value, leaves FROM jsonb_each_text(leaf::jsonb -> 'objects')
-    UNION SELECT tenant, jsonb_array_elements_text(leaf::jsonb #> '{facts,sessions}'), leaves
-    WHERE jsonb_typeof(leaf::jsonb #> '{facts,sessions}') = 'array';
+    SELECT tenant, value, leaves FROM jsonb_each_text(said -> 'objects') ON CONFLICT DO NOTHING;
+    IF jsonb_typeof(said #> '{facts,sessions}') = 'array' THEN
+        INSERT INTO audit_about (tenant_id, about, idx)
+        SELECT tenant, jsonb_array_elements_text(said #> '{facts,sessions}'), leaves ON CONFLICT DO NOTHING;
+    END IF;
     RETURN leaves;
 END $$;
 """
