@@ -78,36 +78,45 @@ CREATE TABLE keys.subject_keys (
 );
 """
 
-# `policies.merkle.Edge.appended`, next to the data, in one statement, since all acts of a tenant wait for the lock. -1
-# stands for an edge that cannot be one of its size.
-APPEND = r"""
-CREATE FUNCTION audit_append(tenant uuid, leaf text, at timestamptz, tag text, actor_kind text, actor_id text)
-RETURNS bigint LANGUAGE plpgsql AS $$
+# `policies.merkle.Edge.appended`, next to the data.
+EDGE = r"""
+CREATE FUNCTION audit_edge(leaves bigint, hashes bytea, hashed bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    leaves bigint;
-    hashes bytea;
-    hashed bytea := sha256('\x00'::bytea || convert_to(leaf, 'UTF8'));
-    said jsonb := leaf::jsonb;
     node bytea := hashed;
-    rest bigint;
+    rest bigint := leaves;
 BEGIN
-    SELECT h.size, h.edge INTO leaves, hashes FROM audit_heads h WHERE h.tenant_id = tenant FOR UPDATE;
-    IF NOT FOUND THEN
-        INSERT INTO audit_heads (tenant_id, size, edge) VALUES (tenant, 0, '') ON CONFLICT DO NOTHING;
-        SELECT h.size, h.edge INTO leaves, hashes FROM audit_heads h WHERE h.tenant_id = tenant FOR UPDATE;
-    END IF;
-    IF length(hashes) <> 32 * bit_count(leaves::bit(64)) THEN
-        RETURN -1;
-    END IF;
-    rest := leaves;
     WHILE rest & 1 = 1 LOOP
         node := sha256('\x01'::bytea || substring(hashes FROM length(hashes) - 31) || node);
         hashes := substring(hashes FOR length(hashes) - 32);
         rest := rest >> 1;
     END LOOP;
-    UPDATE audit_heads SET size = leaves + 1, edge = hashes || node WHERE tenant_id = tenant;
-    INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
-    VALUES (tenant, leaves, hashed, leaf, at, tag, actor_kind, actor_id);
+    RETURN hashes || node;
+END $$;
+"""
+
+# In one call, since all acts of a tenant wait for the row of its head. -1 stands for an edge that cannot be one of its
+# size: somebody else wrote there.
+APPEND = r"""
+CREATE FUNCTION audit_append(tenant uuid, leaf text, at timestamptz, tag text, actor_kind text, actor_id text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    leaves bigint;
+    hashed bytea := sha256('\x00'::bytea || convert_to(leaf, 'UTF8'));
+    said jsonb := leaf::jsonb;
+BEGIN
+    LOOP
+        UPDATE audit_heads SET size = size + 1, edge = audit_edge(size, edge, hashed)
+        WHERE tenant_id = tenant AND length(edge) = 32 * bit_count(size::bit(64)) RETURNING size - 1 INTO leaves;
+        EXIT WHEN FOUND;
+        INSERT INTO audit_heads (tenant_id, size, edge) VALUES (tenant, 0, '') ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN -1;
+        END IF;
+    END LOOP;
+    WITH written AS (
+        INSERT INTO audit_leaves (tenant_id, idx, leaf_hash, leaf, at, tag, actor_kind, actor_id)
+        VALUES (tenant, leaves, hashed, leaf, at, tag, actor_kind, actor_id)
+    )
     INSERT INTO audit_about (tenant_id, about, idx)
     SELECT tenant, value, leaves FROM jsonb_each_text(said -> 'objects') ON CONFLICT DO NOTHING;
     IF jsonb_typeof(said #> '{facts,sessions}') = 'array' THEN
@@ -159,6 +168,7 @@ def upgrade() -> None:
     run(LOG)
     for table in TABLES:
         isolate(table)
+    run(EDGE)
     run(APPEND)
     run(APPEND_ONLY)
     for table in ("audit_heads", "audit_checkpoints"):
