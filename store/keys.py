@@ -246,9 +246,10 @@ class KeyRing:
     async def unwrap_data_keys(self, store: TenantStore, wrapped: Mapping[UUID, bytes]) -> dict[UUID, bytes]:
         """The plain keys of these calls, without those that do not open."""
         found = {}
+        openers = await self._openers(store, wrapped.values())
         for session_id, key in wrapped.items():
             try:
-                found[session_id] = await self.unwrap_data_key(store, session_id, key)
+                found[session_id] = _opened(openers, key, _data_key_place(store.tenant_id, session_id))
             except KeyShreddedError:
                 # One that was damaged must not keep people from all other calls on the page.
                 log.warning("data_key_does_not_open", session_id=str(session_id))
@@ -293,16 +294,14 @@ class KeyRing:
         return sealer_of(wrapping.key).seal(key, place)
 
     async def _unwrap(self, store: TenantStore, wrapped: bytes, place: bytes) -> bytes:
-        number = wrapped[1:5]
-        keys = {key.id: key.key for key in await self._keys(store, Purpose.WRAPPING)}
-        if number not in keys:
-            keys = {key.id: key.key for key in await self._look(store, Purpose.WRAPPING)}
-        if number not in keys:
-            raise KeyShreddedError("no key of this tenant opens it")
-        try:
-            return sealer_of(keys[number]).open(wrapped, place)
-        except SealBrokenError as error:
-            raise KeyShreddedError("the wrapped key does not belong here") from error
+        return _opened(await self._openers(store, (wrapped,)), wrapped, place)
+
+    async def _openers(self, store: TenantStore, wrapped: Collection[bytes]) -> Mapping[bytes, Sealer]:
+        """By their keys' ids, what opens these; where one is not known yet, as the keys are now."""
+        found = {key.id: sealer_of(key.key) for key in await self._keys(store, Purpose.WRAPPING)} if wrapped else {}
+        if not found.keys() >= {_number_of(one) for one in wrapped}:
+            found = {key.id: sealer_of(key.key) for key in await self._look(store, Purpose.WRAPPING)}
+        return found
 
     async def _keys(self, store: TenantStore, purpose: Purpose) -> tuple[TenantKey, ...]:
         """All that open, the one in use first; as they were at most a minute ago."""
@@ -346,6 +345,21 @@ class KeyRing:
         for number, seals in list(counted.items()):
             if seals and await store.fixed(_ADD_SEALS, purpose=purpose.value, key_id=number, seals=seals):
                 counted[number] -= seals
+
+
+def _number_of(wrapped: bytes) -> bytes:
+    """The id of the key that it is wrapped with."""
+    return wrapped[1:5]
+
+
+def _opened(openers: Mapping[bytes, Sealer], wrapped: bytes, place: bytes) -> bytes:
+    opener = openers.get(_number_of(wrapped))
+    if opener is None:
+        raise KeyShreddedError("no key of this tenant opens it")
+    try:
+        return opener.open(wrapped, place)
+    except SealBrokenError as error:
+        raise KeyShreddedError("the wrapped key does not belong here") from error
 
 
 def _root_sealer(root_key: bytes) -> Sealer:

@@ -45,7 +45,7 @@ def tag_of(key: bytes, text: bytes) -> bytes:
 
 def framed(*parts: bytes) -> bytes:
     """The parts, each behind its length, so that no two lists of parts look alike."""
-    return b"".join(_LENGTH.pack(len(part)) + part for part in parts)
+    return b"".join([_LENGTH.pack(len(part)) + part for part in parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Place:
     def associated_data(self) -> bytes:
         """What binds the value to this place."""
         parts = (self.tenant_id, self.table, self.column, *self.row)
-        return framed(b"aitelier column v1", *(part.encode() for part in parts))
+        return framed(b"aitelier column v1", *[part.encode() for part in parts])
 
 
 class Sealer:
