@@ -127,7 +127,7 @@ Projects = frozenset[UUID] | None
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who reads what was said in calls, and how much of it. Nothing is opened without one (`store.sessions`)."""
+    """Who reads what was said in calls, and how much of it. Nothing is opened without one (`store.conversation`)."""
 
     actor: Actor
     whole: Projects

@@ -21,7 +21,7 @@ from policies.chunks import ChunksDamagedError
 from scripts.cli_run import run
 from scripts.cli_store import Books, CommandError, open_books
 from scripts.console import console
-from store import call_lists, recordings, sessions
+from store import call_lists, conversation, recordings, sessions
 from store.audit.log import record
 from store.blobs import BlobMissingError
 from store.call_lists import Wanted
@@ -79,10 +79,10 @@ async def read_whole(books: Books, session_id: UUID) -> WholeSession:
             await record(store, OPERATOR, Tag.TRANSCRIPT_EXPORTED, objects={"session": str(session_id)})
         return WholeSession(
             session,
-            await sessions.turns_of(store, session_id, reader=READS_ALL) if readable else (),
-            await sessions.consent_of(store, session_id),
-            await sessions.events_of(store, session_id, reader=READS_ALL),
-            await sessions.messages_of(store, session_id, reader=READS_ALL) if readable else (),
+            await conversation.turns_of(store, session_id, reader=READS_ALL) if readable else (),
+            await conversation.consent_of(store, session_id),
+            await conversation.events_of(store, session_id, reader=READS_ALL),
+            await conversation.messages_of(store, session_id, reader=READS_ALL) if readable else (),
             await recordings.find(store, session_id),
             await transfers_of(store, session_id),
         )

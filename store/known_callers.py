@@ -15,6 +15,11 @@ from store.tables.audit import SubjectKeyTable
 from store.tables.calls import SessionTable
 from store.tables.dsar import DsarCaseTable
 
+_KNOWN = """
+SELECT EXISTS (SELECT FROM sessions WHERE tenant_id = :tenant_id AND caller_index = ANY (:indexes))
+    OR EXISTS (SELECT FROM dsar_cases WHERE tenant_id = :tenant_id AND caller_index = ANY (:indexes))
+"""
+
 
 async def is_known(store: TenantStore, indexes: Collection[bytes]) -> bool:
     """Whether the tenant has a call or an open request of the caller of these indexes.
@@ -23,9 +28,8 @@ async def is_known(store: TenantStore, indexes: Collection[bytes]) -> bool:
     known.
     """
     await lock(store)
-    called = select(SessionTable.id).where(col(SessionTable.caller_index).in_(indexes))
-    asked = select(DsarCaseTable.id).where(col(DsarCaseTable.caller_index).in_(indexes))
-    return await store.first(called) is not None or await store.first(asked) is not None
+    ((known,),) = await store.fixed(_KNOWN, indexes=list(indexes))
+    return bool(known)
 
 
 async def forget_strangers(store: TenantStore, indexes: Collection[bytes] | None = None) -> int:

@@ -1,32 +1,26 @@
-"""Sessions: one call each, from the plan to what was said in it.
+"""Sessions: one call each, from the plan to its end. What is inside one stands in `store.conversation`.
 
-Whoever reads says who that is: of projects for health care the log keeps it (`store.phi`). What was said is opened for
-a `Reader` only, as far as the project lets them (`store.visibility`).
+Whoever reads says who that is: of projects for health care the log keeps who saw a caller's number (`store.phi`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-import msgspec
 from sqlmodel import col, delete, func, select, update
 from uuid_utils.compat import uuid7
 
-from policies.access import Reader, Visibility
 from policies.audit_tags import Actor
 from policies.numbers import identity_of, region_of
-from policies.redaction import redact_together
-from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
 from store.keys import DataKey
 from store.known_callers import forget_strangers
 from store.phi import note_reading
 from store.scope import TenantStore
 from store.sealing import CallColumns
-from store.tables.calls import ConsentEventTable, MessageTable, SessionEventTable, SessionTable, TurnTable
+from store.tables.calls import SessionTable
 from store.tables.setup import ProjectTable
-from store.visibility import visibility_of
 
 State = Literal["spare", "open", "ended"]
 """`spare`: planned ahead and not in use; `open`: planned or up; `ended`: over."""
@@ -247,127 +241,6 @@ async def list_sessions(
         statement = statement.where(col(SessionTable.id) < before)
     ids = await store.all(statement.order_by(col(SessionTable.id).desc()).limit(limit))
     return await find_sessions(store, ids, actor=actor)
-
-
-async def turns_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[Turn, ...]:
-    """What was said, in order; nothing where the reader may not.
-
-    Raises:
-        KeyShreddedError: The call was erased.
-        LockedError: Its project is being deleted.
-    """
-    rows = await store.all(select(TurnTable).where(TurnTable.session_id == session_id).order_by(col(TurnTable.ordinal)))
-    visibility = await visibility_of(store, session_id, reader)
-    if not rows or visibility == "none":
-        return ()
-    columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
-    await note_reading(store, "transcript", (session_id,), actor=reader.actor)
-    shown = await _shown(store, columns, session_id, _texts_of(columns, session_id, rows), visibility)
-    return tuple(
-        Turn(
-            role=msgspec.convert(row.role, Literal["caller", "agent"]),
-            text=text,
-            from_ms=row.from_ms,
-            to_ms=row.to_ms,
-            interrupted=row.interrupted,
-        )
-        for row, text in zip(rows, shown, strict=True)
-    )
-
-
-async def messages_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[TakenMessage, ...]:
-    """Messages the caller left, in order, as `turns_of` shows them. Raises as it does."""
-    rows = await store.all(
-        select(MessageTable).where(MessageTable.session_id == session_id).order_by(col(MessageTable.ordinal))
-    )
-    visibility = await visibility_of(store, session_id, reader)
-    if not rows or visibility == "none":
-        return ()
-    columns = CallColumns(await store.keys.data_key(store, session_id), store.tenant_id)
-    await note_reading(store, "messages", (session_id,), actor=reader.actor)
-    shown = await _shown(store, columns, session_id, _texts_of(columns, session_id, rows), visibility)
-    return tuple(
-        TakenMessage(text=text, from_sample=row.from_sample, to_sample=row.to_sample)
-        for row, text in zip(rows, shown, strict=True)
-    )
-
-
-async def consent_of(store: TenantStore, session_id: UUID) -> tuple[ConsentEvent, ...]:
-    """How the caller was told and asked, and what was recorded because of it, in order. Outlives the call's key."""
-    rows = await store.all(
-        select(ConsentEventTable)
-        .where(ConsentEventTable.session_id == session_id)
-        .order_by(col(ConsentEventTable.ordinal))
-    )
-    return tuple(
-        ConsentEvent(
-            at_ms=row.at_ms,
-            kind=row.kind,
-            verdict=row.verdict,
-            method=row.method,
-            wording_sha256=row.wording_sha256,
-            language=row.language,
-            from_sample=row.from_sample,
-            to_sample=row.to_sample,
-        )
-        for row in rows
-    )
-
-
-async def events_of(store: TenantStore, session_id: UUID, *, reader: Reader) -> tuple[SessionEvent, ...]:
-    """Everything else its journal says, in order.
-
-    `personal` is empty once the call was erased, and for readers who may not see everything. Raises `LockedError` where
-    its project is being deleted.
-    """
-    rows = await store.all(
-        select(SessionEventTable)
-        .where(SessionEventTable.session_id == session_id)
-        .order_by(col(SessionEventTable.ordinal))
-    )
-    sees = await visibility_of(store, session_id, reader) == "all"
-    key = (await store.keys.data_keys(store, (session_id,))).get(session_id) if sees else None
-    columns = None if key is None else CallColumns(key, store.tenant_id)
-    if columns is not None and any(row.personal_sealed is not None for row in rows):
-        await note_reading(store, "events", (session_id,), actor=reader.actor)
-    return tuple(
-        SessionEvent(
-            at_ms=row.at_ms,
-            kind=row.kind,
-            facts=row.facts,
-            personal={}
-            if columns is None or row.personal_sealed is None
-            else msgspec.json.decode(
-                columns.open(row.personal_sealed, "session_events", "personal", session_id, row.ordinal),
-                type=dict[str, object],
-            ),
-        )
-        for row in rows
-    )
-
-
-async def facts_of(store: TenantStore, session_id: UUID, kinds: Collection[str]) -> tuple[SessionEvent, ...]:
-    """Events of these kinds in order, without what may be personal."""
-    statement = select(SessionEventTable.at_ms, SessionEventTable.kind, SessionEventTable.facts).where(
-        SessionEventTable.session_id == session_id, col(SessionEventTable.kind).in_(kinds)
-    )
-    rows = await store.rows(statement.order_by(col(SessionEventTable.ordinal)))
-    return tuple(SessionEvent(at_ms=at_ms, kind=kind, facts=facts) for at_ms, kind, facts in rows)
-
-
-async def _shown(
-    store: TenantStore, columns: CallColumns, session_id: UUID, texts: Sequence[str], visibility: Visibility
-) -> Sequence[str]:
-    """As far as they may be read. Where a name is said in a turn, it is masked in messages too, and the other way."""
-    if visibility == "all":
-        return texts
-    turns = await store.all(select(TurnTable).where(TurnTable.session_id == session_id))
-    messages = await store.all(select(MessageTable).where(MessageTable.session_id == session_id))
-    return redact_together(texts, _texts_of(columns, session_id, (*turns, *messages)))
-
-
-def _texts_of(columns: CallColumns, session_id: UUID, rows: Sequence[TurnTable | MessageTable]) -> Sequence[str]:
-    return [columns.open(row.text_sealed, row.__tablename__, "text", session_id, row.ordinal) for row in rows]
 
 
 def _session(store: TenantStore, row: Any, key: bytes | None) -> Session:

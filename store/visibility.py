@@ -3,15 +3,23 @@
 Whoever opens words or sound asks here first. So what is locked here is locked for everybody, in every way.
 """
 
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
-from sqlmodel import select
 
 from policies.access import Reader, Visibility
+from policies.hipaa import handling
 from store.scope import TenantStore
-from store.tables.calls import SessionTable
-from store.tables.setup import ProjectTable
+
+# In one round trip: a page of a call asks this for each of its parts.
+_SIGHT = """
+SELECT p.id, p.viewers_see, p.deletion_asked_at, p.hipaa, k.wrapped
+FROM sessions s
+JOIN projects p ON p.tenant_id = :tenant_id AND p.id = s.project_id
+LEFT JOIN keys.data_keys k ON k.tenant_id = :tenant_id AND k.session_id = s.id
+WHERE s.tenant_id = :tenant_id AND s.id = :session_id
+"""
 
 
 class KeptFromViewersError(Exception):
@@ -31,17 +39,32 @@ class LockedError(Exception):
         super().__init__(f"{self.problem} {self.remedy}")
 
 
-async def visibility_of(store: TenantStore, session_id: UUID, reader: Reader) -> Visibility:
-    """How much of this call; nothing of one that this tenant does not have.
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How much of a call somebody may read, and what opens it."""
+
+    visibility: Visibility
+    """Nothing, of a call that this tenant does not have."""
+    is_watched: bool
+    """Its project has every reading written down (`store.phi`)."""
+    wrapped_key: bytes | None
+    """None once the call was erased."""
+
+
+async def sight_of(store: TenantStore, session_id: UUID, reader: Reader) -> Sight:
+    """What this reader gets to see of the call.
 
     Raises:
         LockedError: Its project is being deleted, and it is not read for the caller's own copy.
     """
-    statement = select(ProjectTable.id, ProjectTable.viewers_see, ProjectTable.deletion_asked_at).where(
-        ProjectTable.id == SessionTable.project_id, SessionTable.id == session_id
-    )
-    for project_id, viewers_see, deletion_asked_at in await store.rows(statement):
+    for project_id, viewers_see, deletion_asked_at, hipaa, wrapped in await store.fixed(_SIGHT, session_id=session_id):
         if deletion_asked_at is not None and not reader.answers_caller:
             raise LockedError
-        return reader.visibility(project_id, msgspec.convert(viewers_see, Visibility))
-    return "none"
+        visibility = reader.visibility(project_id, msgspec.convert(viewers_see, Visibility))
+        return Sight(visibility, handling(hipaa=hipaa).reads_audited, wrapped)
+    return Sight("none", is_watched=False, wrapped_key=None)
+
+
+async def visibility_of(store: TenantStore, session_id: UUID, reader: Reader) -> Visibility:
+    """How much of the call. Raises as `sight_of` does."""
+    return (await sight_of(store, session_id, reader)).visibility

@@ -13,7 +13,7 @@ from admin.api.shown import ShownActor, shown_actors
 from admin.ask import Ask
 from policies.access import Scope, Visibility
 from policies.audit_tags import Tag
-from store import sessions, usage
+from store import conversation, usage
 from store.audit.log import entries
 from store.journals import SessionEvent
 from store.keys import KeyShreddedError
@@ -212,8 +212,8 @@ async def list_readings(ask: Ask, session_id: UUID) -> ReadingPage:
 async def transcript_of(ask: Ask, store: TenantStore, session_id: UUID) -> Transcript:
     """What was said, as far as whoever asks sees it. Raises `ProblemError` 410 where nobody can read it any more."""
     try:
-        turns = await sessions.turns_of(store, session_id, reader=ask.reader)
-        messages = await sessions.messages_of(store, session_id, reader=ask.reader)
+        turns = await conversation.turns_of(store, session_id, reader=ask.reader)
+        messages = await conversation.messages_of(store, session_id, reader=ask.reader)
     except KeyShreddedError:
         raise erased_error() from None
     return Transcript(
@@ -227,19 +227,19 @@ async def transcript_of(ask: Ask, store: TenantStore, session_id: UUID) -> Trans
 
 async def consent_of(store: TenantStore, session_id: UUID) -> ConsentLedger:
     """How the caller was told and asked."""
-    steps = await sessions.consent_of(store, session_id)
+    steps = await conversation.consent_of(store, session_id)
     return ConsentLedger(items=tuple(msgspec.convert(step, ConsentStep, from_attributes=True) for step in steps))
 
 
 async def timeline_of(ask: Ask, store: TenantStore, session_id: UUID) -> CallTimeline:
     """Everything that happened; what may be personal as far as whoever asks sees it."""
-    events = await sessions.events_of(store, session_id, reader=ask.reader)
+    events = await conversation.events_of(store, session_id, reader=ask.reader)
     return CallTimeline(items=tuple(msgspec.convert(event, CallEvent, from_attributes=True) for event in events))
 
 
 async def metrics_of(store: TenantStore, session_id: UUID) -> SessionMetrics:
     """What was measured and counted."""
-    events = await sessions.facts_of(store, session_id, ("latency_measured", "line_measured"))
+    events = await conversation.facts_of(store, session_id, ("latency_measured", "line_measured"))
     return SessionMetrics(
         waits=tuple(
             MeasuredWait(what=str(event.facts["what"]), took_ms=_number(event.facts["took_ms"]), at_ms=event.at_ms)

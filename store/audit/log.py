@@ -29,6 +29,10 @@ JsonValue = str | int | bool | None | list[str]
 VERSION = 1
 _SALT_BYTES = 32
 _HEAD = "SELECT size FROM audit_heads WHERE tenant_id = :tenant_id FOR UPDATE"
+_SUBJECT_KEY = "SELECT wrapped FROM keys.subject_keys WHERE tenant_id = :tenant_id AND subject = :subject"
+_KEEP_OPENING = """
+INSERT INTO audit_personal (tenant_id, idx, subject, sealed) VALUES (:tenant_id, :idx, :subject, :sealed)
+"""
 _APPEND = "SELECT audit_append(:tenant_id, :leaf, :at, :tag, :actor_kind, :actor_id)"
 
 
@@ -255,15 +259,14 @@ async def lock(store: TenantStore) -> None:
 
 
 async def _keep_opening(store: TenantStore, index: int, subject: bytes, opening: bytes) -> None:
-    row = await store.first(select(SubjectKeyTable).where(SubjectKeyTable.subject == subject))
-    if row is None:
+    rows = await store.fixed(_SUBJECT_KEY, subject=subject)
+    if not rows:
         made = await store.keys.make_subject_key(store, subject)
         await store.put(SubjectKeyTable, [{"subject": subject, "wrapped": made.wrapped}])
         key = made.key
     else:
-        key = await store.keys.unwrap_subject_key(store, subject, row.wrapped)
-    sealed = Sealer(key).seal(opening, _place(store, index))
-    await store.put(AuditPersonalTable, [{"idx": index, "subject": subject, "sealed": sealed}])
+        key = await store.keys.unwrap_subject_key(store, subject, rows[0].wrapped)
+    await store.fixed(_KEEP_OPENING, idx=index, subject=subject, sealed=Sealer(key).seal(opening, _place(store, index)))
 
 
 def _place(store: TenantStore, index: int) -> bytes:

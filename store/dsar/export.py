@@ -24,7 +24,7 @@ from policies.access import answers_caller
 from policies.audit_tags import Actor, Tag
 from policies.chunks import ChunksDamagedError
 from policies.numbers import PhoneNumber
-from store import projects, recordings, sessions
+from store import conversation, projects, recordings, sessions
 from store.blobs import BlobMissingError, Blobs
 from store.dsar.fields import EXPORTED, ROWS_PER_SECTION
 from store.dsar.package import Package, Send, open_package, send_package
@@ -239,12 +239,12 @@ class _Writer:
             parts=CallParts(
                 session=session,
                 business="" if project is None else project.business_name,
-                turns=await sessions.turns_of(store, session_id, reader=answers_caller(self._actor)),
-                consent=await sessions.consent_of(store, session_id),
-                messages=await sessions.messages_of(store, session_id, reader=answers_caller(self._actor)),
+                turns=await conversation.turns_of(store, session_id, reader=answers_caller(self._actor)),
+                consent=await conversation.consent_of(store, session_id),
+                messages=await conversation.messages_of(store, session_id, reader=answers_caller(self._actor)),
                 recording=recording,
             ),
-            events=await sessions.events_of(store, session_id, reader=answers_caller(self._actor)),
+            events=await conversation.events_of(store, session_id, reader=answers_caller(self._actor)),
             usage=await store.all(usage),
             transfers=await transfers_of(store, session_id),
             sound_missing=sound_missing,

@@ -19,7 +19,7 @@ from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from scripts.cli_call import speaker
 from scripts.master_key import master_key_of
-from store import recordings, sessions, tenants
+from store import conversation, recordings, sessions, tenants
 from store.blobs import FolderBlobs
 from store.engine import Database
 from store.people.memberships import grant_role
@@ -163,7 +163,7 @@ async def _is_kept(scene: Scene, session_id: UUID) -> None:
             await asyncio.sleep(0.1)
     assert (session.trunk, session.end_reason) == ("browser", "operator_hung_up")
     async with scene.database.tenant(scene.tenant_id) as store:
-        kinds = [event.kind for event in await sessions.consent_of(store, session_id)]
+        kinds = [event.kind for event in await conversation.consent_of(store, session_id)]
         assert kinds.index("disclosure_played") < kinds.index("gate_opened")
         recording = await recordings.open_recording(
             store, FolderBlobs(scene.server.home / "blobs"), session_id, reader=READS_ALL

@@ -22,7 +22,7 @@ from policies.wordings import Kind, wording
 from scripts.benchmarks import stage
 from scripts.master_key import master_key_of
 from scripts.operators import ask
-from store import numbers, projects, recordings, scenarios, sessions, tenants
+from store import conversation, numbers, projects, recordings, scenarios, sessions, tenants
 from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
 from store.journals import ConsentEvent, SessionEvent, TakenMessage, Turn
@@ -187,10 +187,10 @@ class Business:
             sound = await opened.read(0, opened.samples) if opened is not None else b""
             return Story(
                 session,
-                await sessions.turns_of(store, session.id, reader=READS_ALL),
-                await sessions.consent_of(store, session.id),
-                await sessions.events_of(store, session.id, reader=READS_ALL),
-                await sessions.messages_of(store, session.id, reader=READS_ALL),
+                await conversation.turns_of(store, session.id, reader=READS_ALL),
+                await conversation.consent_of(store, session.id),
+                await conversation.events_of(store, session.id, reader=READS_ALL),
+                await conversation.messages_of(store, session.id, reader=READS_ALL),
                 await recordings.find(store, session.id),
                 sound[0::2],
                 sound[1::2],

@@ -15,7 +15,7 @@ from policies.audit_tags import OPERATOR
 from policies.dsar import Wish
 from policies.numbers import PhoneNumber
 from policies.secret import Secret
-from store import answers, outbox, secrets_vault, sessions
+from store import answers, conversation, outbox, secrets_vault, sessions
 from store.audit import log
 from store.blobs import Blobs
 from store.dsar import cases, contacts, copies, intake
@@ -114,7 +114,9 @@ async def seen(store: TenantStore, kept: Kept) -> Mapping[str, Any]:
     await copies.sealer_of(store, kept.copy_id)  # opens its key, which nobody gets to see
     return {
         "calls": sorted((one.id, one.caller) for one in found),
-        "words": [turn.text for one in kept.calls for turn in await sessions.turns_of(store, one, reader=READS_ALL)],
+        "words": [
+            turn.text for one in kept.calls for turn in await conversation.turns_of(store, one, reader=READS_ALL)
+        ],
         "case": case.number,
         "intake": (request.number, request.contact),
         "contact": await contacts.contact_of(store),

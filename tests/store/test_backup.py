@@ -13,7 +13,7 @@ import pytest
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR, Tag
-from store import jobs, postgres, sessions
+from store import conversation, jobs, postgres, sessions
 from store.audit import log as audit
 from store.backup import KEYS_PART, Backup, BackupError, finished_backups, make_backup, note_backup, prune, read_backup
 from store.blobs import FolderBlobs
@@ -75,7 +75,7 @@ async def test_a_backup_brings_everything_back(
     await migrate(new_home.settings)
     assert pending(new_home.settings) is None
     async with new_home.opened() as restored, restored.tenant(bakery.tenant_id) as store:
-        assert {turn.text for turn in await sessions.turns_of(store, calls[0].id, reader=READS_ALL)} == {PHRASE}
+        assert {turn.text for turn in await conversation.turns_of(store, calls[0].id, reader=READS_ALL)} == {PHRASE}
         assert await jobs.defer(store, "some_task") > job
         acts = [entry.tag for entry in await audit.entries(store)]
     assert acts[:2] == [Tag.BACKUP_RESTORED, Tag.BACKUP_MADE]
@@ -151,7 +151,7 @@ async def test_an_erased_call_does_not_come_back(
         assert await sessions.find_session(store, erased.id, actor=OPERATOR) is None
         with pytest.raises(KeyShreddedError):
             await store.keys.data_key(store, erased.id)
-        assert [turn.text for turn in await sessions.turns_of(store, kept.id, reader=READS_ALL)] == [PHRASE]
+        assert [turn.text for turn in await conversation.turns_of(store, kept.id, reader=READS_ALL)] == [PHRASE]
 
 
 async def test_the_ledger_is_found_in_a_later_backup(

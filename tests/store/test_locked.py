@@ -9,7 +9,7 @@ import pytest
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
-from store import recordings, sessions
+from store import conversation, recordings
 from store.blobs import FolderBlobs
 from store.dsar.export import export_caller
 from store.dsar.search import read_number
@@ -23,9 +23,9 @@ from tests.store.dsar.callers import Said, make_call
 CALLER = "+4915112345678"
 Read = Callable[[TenantStore, FolderBlobs, UUID], Awaitable[object]]
 WAYS: dict[str, Read] = {
-    "words": lambda store, _, call: sessions.turns_of(store, call, reader=READS_ALL),
-    "messages": lambda store, _, call: sessions.messages_of(store, call, reader=READS_ALL),
-    "events": lambda store, _, call: sessions.events_of(store, call, reader=READS_ALL),
+    "words": lambda store, _, call: conversation.turns_of(store, call, reader=READS_ALL),
+    "messages": lambda store, _, call: conversation.messages_of(store, call, reader=READS_ALL),
+    "events": lambda store, _, call: conversation.events_of(store, call, reader=READS_ALL),
     "sound": lambda store, blobs, call: recordings.open_recording(store, blobs, call, reader=READS_ALL),
 }
 
@@ -50,7 +50,7 @@ async def test_nobody_reads_it_until_it_is_taken_back(
         with pytest.raises(LockedError, match="projects undelete"):
             await WAYS[way](store, blobs, call)
         assert await WAYS[way](store, blobs, other)
-        assert await sessions.consent_of(store, call), "that the caller was told and asked stays provable"
+        assert await conversation.consent_of(store, call), "that the caller was told and asked stays provable"
         await take_back(store, bakery.project_id, actor=OPERATOR)
         assert await WAYS[way](store, blobs, call)
 

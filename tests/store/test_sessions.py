@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
-from store import ingest, postgres, recordings, sessions, usage
+from store import conversation, ingest, postgres, recordings, sessions, usage
 from store.engine import Database
 from store.ingest import SessionErasedError
 from store.journals import CallReport, ConsentEvent, NewRecording, SessionEvent, TakenMessage, Turn
@@ -119,10 +119,10 @@ async def test_a_journal_is_taken_in(database: Database, bakery: Shop) -> None:
         call = await sessions.find_session(store, opened.id, actor=OPERATOR)
         assert call is not None
         assert (call.caller, call.started_at, call.heard_samples, call.readable) == (CALLER, STARTED, 336_000, True)
-        assert await sessions.turns_of(store, opened.id, reader=READS_ALL) == tuple(report.turns)
-        assert await sessions.consent_of(store, opened.id) == tuple(report.consent)
-        assert await sessions.events_of(store, opened.id, reader=READS_ALL) == tuple(report.events)
-        assert await sessions.messages_of(store, opened.id, reader=READS_ALL) == tuple(report.messages)
+        assert await conversation.turns_of(store, opened.id, reader=READS_ALL) == tuple(report.turns)
+        assert await conversation.consent_of(store, opened.id) == tuple(report.consent)
+        assert await conversation.events_of(store, opened.id, reader=READS_ALL) == tuple(report.events)
+        assert await conversation.messages_of(store, opened.id, reader=READS_ALL) == tuple(report.messages)
         recording = await recordings.find(store, opened.id)
         assert recording is not None
         assert (recording.samples, recording.starts_at_sample) == (320_000, 7200)
@@ -185,11 +185,14 @@ async def test_an_erased_call_does_not_come_back(database: Database, bakery: Sho
         with pytest.raises(SessionErasedError):
             await ingest.take_in(store, _report(opened))
         with pytest.raises(KeyShreddedError):
-            await sessions.turns_of(store, opened.id, reader=READS_ALL)
+            await conversation.turns_of(store, opened.id, reader=READS_ALL)
         call = await sessions.find_session(store, opened.id, actor=OPERATOR)
         assert call is not None
         assert (call.caller, call.readable) == (None, False)
-        assert [event.personal for event in await sessions.events_of(store, opened.id, reader=READS_ALL)] == [{}, {}]
+        assert [event.personal for event in await conversation.events_of(store, opened.id, reader=READS_ALL)] == [
+            {},
+            {},
+        ]
     async with database.tenant(florist.tenant_id) as store:
         with pytest.raises(SessionErasedError):
             await ingest.take_in(store, _report(OpenedSession(uuid7(), opened.data_key)))

@@ -9,7 +9,7 @@ import pytest
 from policies.access import READS_ALL, Reader, Visibility
 from policies.audit_tags import OPERATOR, Actor, Tag
 from policies.redaction import NUMBER
-from store import bounds, projects, recordings, sessions
+from store import bounds, conversation, projects, recordings
 from store.audit.log import entries
 from store.blobs import FolderBlobs
 from store.engine import Database
@@ -40,9 +40,9 @@ async def read(
 ) -> tuple[list[str], list[str], list[dict[str, object]], bool]:
     """Turns, messages, what events say of persons, and whether the sound is heard."""
     async with database.tenant(shop.tenant_id) as store:
-        turns = [turn.text for turn in await sessions.turns_of(store, call, reader=reader)]
-        messages = [message.text for message in await sessions.messages_of(store, call, reader=reader)]
-        events = [dict(event.personal) for event in await sessions.events_of(store, call, reader=reader)]
+        turns = [turn.text for turn in await conversation.turns_of(store, call, reader=reader)]
+        messages = [message.text for message in await conversation.messages_of(store, call, reader=reader)]
+        events = [dict(event.personal) for event in await conversation.events_of(store, call, reader=reader)]
         try:
             heard = await recordings.open_recording(store, blobs, call, reader=reader) is not None
         except KeptFromViewersError:
@@ -110,6 +110,10 @@ async def test_a_call_of_another_tenant(
     assert await read(database, blobs, florist, call, READS_ALL) == ([], [], [], False)
 
 
+_NOTERS = {"note_reading", "_opened"}
+"""What says in the log who reads; the second opens the call as well, for whoever was shown to see it."""
+
+
 def test_whoever_opens_what_was_said_asks_who_reads() -> None:
     """Every function of the store that notes a reading of words or sound has asked how much may be read."""
     found: dict[str, bool] = {}
@@ -119,7 +123,8 @@ def test_whoever_opens_what_was_said_asks_who_reads() -> None:
                 continue
             calls = [one for one in ast.walk(function) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
             names = {one.func.id for one in calls if isinstance(one.func, ast.Name)}
-            notes = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id == "note_reading"]
-            if any(isinstance(one.args[1], ast.Constant) and one.args[1].value != "caller" for one in notes):
-                found[function.name] = "visibility_of" in names
+            notes = [one for one in calls if isinstance(one.func, ast.Name) and one.func.id in _NOTERS]
+            said = {arg.value for one in notes for arg in one.args if isinstance(arg, ast.Constant)}
+            if said - {"caller"}:
+                found[function.name] = bool(names & {"visibility_of", "sight_of"})
     assert found == dict.fromkeys(("turns_of", "messages_of", "events_of", "open_recording"), True)

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.dsar import Outcome, Wish
-from store import postgres, sessions
+from store import conversation, postgres, sessions
 from store.audit.checkpoints import public_keys
 from store.blobs import FolderBlobs
 from store.dsar import cases, contacts, erasing, intake, routing
@@ -96,7 +96,7 @@ async def test_only_the_right_scope_is_erased(world: World, bakery: Shop, floris
     assert await world.calls(florist) == [elsewhere]
     assert world.objects(bakery) == [f"recordings/{bakery.tenant_id}/{neighbour}"]
     async with world.database.tenant(florist.tenant_id) as store:
-        assert "blue lion" in (await sessions.turns_of(store, elsewhere, reader=READS_ALL))[1].text
+        assert "blue lion" in (await conversation.turns_of(store, elsewhere, reader=READS_ALL))[1].text
 
 
 async def test_the_case_ends_with_a_receipt(world: World, bakery: Shop) -> None:

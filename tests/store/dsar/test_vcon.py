@@ -11,7 +11,7 @@ import pytest
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
-from store import recordings, sessions
+from store import conversation, recordings, sessions
 from store.blobs import FolderBlobs
 from store.dsar.vcon import CallParts, write_vcon
 from store.engine import Database
@@ -100,9 +100,9 @@ async def _vcon(database: Database, blobs: FolderBlobs, shop: Shop, said: Said) 
         parts = CallParts(
             session=session,
             business="Bakery",
-            turns=await sessions.turns_of(store, session_id, reader=READS_ALL),
-            consent=await sessions.consent_of(store, session_id),
-            messages=await sessions.messages_of(store, session_id, reader=READS_ALL),
+            turns=await conversation.turns_of(store, session_id, reader=READS_ALL),
+            consent=await conversation.consent_of(store, session_id),
+            messages=await conversation.messages_of(store, session_id, reader=READS_ALL),
             recording=await recordings.open_recording(store, blobs, session_id, reader=READS_ALL),
         )
     written = b"".join([piece async for piece in write_vcon(parts, datetime(2026, 11, 3, tzinfo=UTC))])

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR, Tag
 from policies.retention import AUDIT_YEARS, Wishes, limits, proof_kept_until, usage_limit, years_after
-from store import projects, sessions
+from store import conversation, projects, sessions
 from store.audit.log import record
 from store.blobs import Blobs
 from store.engine import Database
@@ -75,7 +75,7 @@ async def test_words_may_go_before_the_sound(database: Database, blobs: Blobs, b
     assert objects(blobs)
     async with database.tenant(bakery.tenant_id) as store:
         found = await sessions.find_session(store, call.id, actor=OPERATOR)
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL) == ()
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL) == ()
         assert await sessions.list_sessions(store, caller=CALLER, actor=OPERATOR) == ()
     assert found is not None
     assert found.caller is None

@@ -11,7 +11,7 @@ import pytest
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.erasure import Reason
-from store import blobs_s3, sessions
+from store import blobs_s3, conversation
 from store.blobs import BlobsAwayError
 from store.blobs_s3 import S3Blobs
 from store.engine import Database
@@ -57,7 +57,7 @@ async def test_every_version_goes_however_the_bucket_fails(
         with pytest.raises(BlobsAwayError):
             await ask()
         async with database.tenant(bakery.tenant_id) as store:
-            assert await sessions.turns_of(store, call.id, reader=READS_ALL), (
+            assert await conversation.turns_of(store, call.id, reader=READS_ALL), (
                 "what the ledger does not know is not erased"
             )
         way.heal()
@@ -68,7 +68,7 @@ async def test_every_version_goes_however_the_bucket_fails(
             await carry_out(database, blobs, bakery.tenant_id, asked.erasure_id)
         async with database.tenant(bakery.tenant_id) as store:
             with pytest.raises(KeyShreddedError):
-                await sessions.turns_of(store, call.id, reader=READS_ALL)
+                await conversation.turns_of(store, call.id, reader=READS_ALL)
             assert (await find_erasure(store, asked.erasure_id)).finished_at is None
         way.heal()
         done = await carry_out(database, blobs, bakery.tenant_id, asked.erasure_id)

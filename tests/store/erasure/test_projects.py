@@ -7,7 +7,7 @@ import pytest
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.retention import GRACE_DAYS, SHRED_DAYS, WIPE_DAYS
-from store import answering, numbers, projects, sessions
+from store import answering, conversation, numbers, projects
 from store.blobs import Blobs
 from store.engine import Database
 from store.erasure import holds
@@ -75,7 +75,7 @@ async def test_a_project_goes_and_what_is_paid_for_stays(
     assert {(row["project_id"], row["session_id"], row["quantity"]) for row in paid} == {(None, None, 120_000)}
     assert where(all_seeing, stub) == {"public.usage_events"}, "nothing leads from the stub to the project"
     async with database.tenant(florist.tenant_id) as store:
-        assert await sessions.turns_of(store, other.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, other.id, reader=READS_ALL)
 
 
 async def test_it_can_be_taken_back_until_its_keys_are_gone(
@@ -90,13 +90,13 @@ async def test_it_can_be_taken_back_until_its_keys_are_gone(
     await JobWorker(store_settings, database, blobs, tasks={TASK: run}).run_due()
     async with database.tenant(bakery.tenant_id) as store:
         await take_back(store, bakery.project_id, actor=OPERATOR)
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL)
         with pytest.raises(NoProjectError):
             await take_back(store, bakery.project_id, actor=OPERATOR)
     assert not await _locked(database, bakery)
     await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL)
         await delete_project(store, bakery.project_id, actor=OPERATOR)
     await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
@@ -123,7 +123,7 @@ async def test_a_hold_stands_in_the_way(database: Database, blobs: Blobs, bakery
         await carry_out(database, blobs, bakery.tenant_id, bakery.project_id)
     async with database.tenant(bakery.tenant_id) as store:
         await take_back(store, bakery.project_id, actor=OPERATOR)
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL)
         with pytest.raises(holds.HeldError):
             await delete_project(store, bakery.project_id, actor=OPERATOR)
     async with database.tenant(bakery.tenant_id) as store:

@@ -7,7 +7,7 @@ import pytest
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.erasure import Reason
-from store import jobs, sessions, usage
+from store import conversation, jobs, sessions, usage
 from store.blobs import Blobs, BlobsAwayError, FolderBlobs
 from store.engine import Database
 from store.erasure import holds
@@ -35,7 +35,7 @@ async def test_a_call_is_unreadable_at_once_and_gone_soon(
     assert (receipt.sessions, receipt.finished_at, receipt.signed) == (1, None, None)
     async with database.tenant(bakery.tenant_id) as store:
         with pytest.raises(KeyShreddedError):
-            await sessions.turns_of(store, call.id, reader=READS_ALL)
+            await conversation.turns_of(store, call.id, reader=READS_ALL)
         found = await sessions.find_session(store, call.id, actor=OPERATOR)
     assert found is not None
     assert (found.readable, found.caller) == (False, None)
@@ -46,7 +46,7 @@ async def test_a_call_is_unreadable_at_once_and_gone_soon(
     assert [name.rpartition("/")[2] for name in objects(blobs)] == [str(other.id)]
     async with database.tenant(bakery.tenant_id) as store:
         assert await sessions.find_session(store, call.id, actor=OPERATOR) is None
-        assert (await sessions.turns_of(store, other.id, reader=READS_ALL))[0].text
+        assert (await conversation.turns_of(store, other.id, reader=READS_ALL))[0].text
         receipt = await find_erasure(store, receipt.erasure_id)
     assert receipt.finished_at is not None
     assert receipt.backups_forget_at == receipt.finished_at + timedelta(days=30)
@@ -109,7 +109,7 @@ async def test_a_held_call_is_not_erased_and_no_other_with_it(database: Database
     assert "Miller" not in str(refused.value)
     async with database.tenant(bakery.tenant_id) as store:
         for call in calls:
-            assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+            assert await conversation.turns_of(store, call.id, reader=READS_ALL)
     async with database.tenant(bakery.tenant_id) as store:
         assert await holds.release_hold(store, hold.id, actor=OPERATOR)
         assert not await holds.release_hold(store, hold.id, actor=OPERATOR)
@@ -127,7 +127,7 @@ async def test_another_tenants_call_is_passed_over(
     assert receipt.sessions == 0
     assert objects(blobs)
     async with database.tenant(florist.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL)
         with pytest.raises(NoErasureError):
             await find_erasure(store, receipt.erasure_id)
 
@@ -147,7 +147,7 @@ async def test_nothing_is_erased_that_the_ledger_does_not_know(
     with pytest.raises(BlobsAwayError):
         await ask()
     async with database.tenant(bakery.tenant_id) as store:
-        assert await sessions.turns_of(store, call.id, reader=READS_ALL)
+        assert await conversation.turns_of(store, call.id, reader=READS_ALL)
 
 
 async def test_a_job_can_wait_for_the_end(

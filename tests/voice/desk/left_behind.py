@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
 from policies.chunks import SALT_BYTES, SPOOLED_CHUNK_BYTES, ChunkSealer, spooled_recording_context
-from store import answering, recordings, sessions
+from store import answering, conversation, recordings, sessions
 from store.blobs import Blobs
 from store.engine import Database
 from store.sessions import OpenedSession
@@ -119,10 +119,10 @@ async def stored(database: Database, blobs: Blobs, shop: Shop, session_id: UUID)
             "state": (session.state, session.ended_by, session.end_reason, session.heard_samples),
             "times": (session.started_at, session.ended_at),
             "caller": session.caller,
-            "turns": await sessions.turns_of(store, session_id, reader=READS_ALL),
-            "consent": await sessions.consent_of(store, session_id),
-            "events": await sessions.events_of(store, session_id, reader=READS_ALL),
-            "messages": await sessions.messages_of(store, session_id, reader=READS_ALL),
+            "turns": await conversation.turns_of(store, session_id, reader=READS_ALL),
+            "consent": await conversation.consent_of(store, session_id),
+            "events": await conversation.events_of(store, session_id, reader=READS_ALL),
+            "messages": await conversation.messages_of(store, session_id, reader=READS_ALL),
             "usage": await usage_of(database, shop, session_id),
             "sound": None if recording is None else await recording.read(0, recording.samples),
             "starts": None if recording is None else recording.info.starts_at_sample,

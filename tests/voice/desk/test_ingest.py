@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from policies.access import READS_ALL
 from policies.audit_tags import OPERATOR
-from store import sessions
+from store import conversation, sessions
 from store.blobs import FolderBlobs
 from store.engine import Database, StoreAwayError
 from store.settings import StoreSettings
@@ -92,7 +92,7 @@ async def test_what_is_personal_goes_with_the_key(
     left = await leave_call(database, bakery, spool)
     await ingestion.scan()
     async with database.tenant(bakery.tenant_id) as store:
-        events = await sessions.events_of(store, left.session_id, reader=READS_ALL)
+        events = await conversation.events_of(store, left.session_id, reader=READS_ALL)
         await store.keys.shred(store, left.session_id)
     facts = repr([dict(event.facts) for event in events])
     for personal in ("4930", "192.0.2.1", "'digit'", "montag", "operator"):
