@@ -10,13 +10,16 @@ from functools import lru_cache
 from typing import Any, NoReturn
 from uuid import UUID
 
-from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import ORMExecuteState, QueryableAttribute, Session, SessionTransaction, with_loader_criteria
 from sqlalchemy.sql.base import ExecutableOption
 from sqlalchemy.sql.elements import ClauseElement
 
 from store.scopable import UnscopedAccessError, tables_of
 from store.tables.base import TenantRow
+
+
+_TELL = "SELECT set_config('app.tenant_id', %(tenant)s, true)"
 
 
 class GuardedSession(Session):
@@ -50,7 +53,7 @@ class GuardedSession(Session):
 @event.listens_for(GuardedSession, "after_begin")
 def _tell_postgres(session: GuardedSession, _transaction: SessionTransaction, connection: Connection) -> None:
     # `true`: for this transaction only, so that a pooled connection never carries a tenant over to the next user.
-    connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(session.tenant_id)})
+    connection.exec_driver_sql(_TELL, {"tenant": str(session.tenant_id)})
 
 
 @event.listens_for(GuardedSession, "do_orm_execute")

@@ -1,6 +1,7 @@
 """The admin of the benchmark: the real application in a process of its own, on a home that has no calls."""
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -52,6 +53,7 @@ def services_of(database: Database, home: Path, base_url: str) -> Services:
 async def _serve(home: Path, port: int, master_key: bytes) -> None:
     database = await Database.open(StoreSettings(None, home, master_key))
     services = services_of(database, home, f"http://127.0.0.1:{port}")
+    gc.freeze()  # as the supervisor does before it forks the admin
     app = make_app(_no_problems, {}, services, rates=Rates(_NO_LIMIT, _NO_LIMIT))
     server = AdminServer(AdminSettings(port=port), app)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)

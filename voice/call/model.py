@@ -277,7 +277,7 @@ class RealtimeModel(OpenAIRealtimeLLMService):
         for item in self._speech.unfinished():
             self._speech.finished(item)
             self._playout.finish(item)
-            self._transcript.agent_finished(item)
+        self._transcript.answers_finished()
 
     # --- hearing from the server --------------------------------------------------------------------------------------
 

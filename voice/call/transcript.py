@@ -142,6 +142,11 @@ class Transcript:
         if turn := self._open.get(item):
             turn.finished = True
 
+    def answers_finished(self) -> None:
+        """The response they belong to is over, whether or not the end of each has been told."""
+        for turn in self._open.values():
+            turn.finished |= turn.role == "agent"
+
     def clip_queued(self, item: str, text: str, duration_ms: int, *, lasting: bool) -> None:
         """One of our own sentences will be heard; `lasting` ones whole, whatever the caller says."""
         self._open[item] = _Open("agent", item, text=text, sounded_ms=duration_ms, finished=True, lasting=lasting)

@@ -172,6 +172,7 @@ static void end_answer(session *s, const char *status) {
     if (!strcmp(status, "completed")) {
         tell(s, "response.output_audio.done", PLACE, s->answer, s->answer);
         tell(s, "response.output_audio_transcript.done", PLACE ",\"transcript\":\"words\"", s->answer, s->answer);
+        tell(s, "response.output_item.done", "\"output_index\":0,\"response_id\":\"resp_%u\",\"item\":{\"id\":\"item_%u\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_audio\",\"transcript\":\"words\"}]}", s->answer, s->answer);
         tell(s, "conversation.item.done", "\"previous_item_id\":null,\"item\":{\"id\":\"item_%u\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_audio\",\"transcript\":\"words\"}]}", s->answer);
     }
     tell(s, "response.done", "\"response\":{\"object\":\"realtime.response\",\"id\":\"resp_%u\",\"status\":\"%s\",\"output\":[],%s}", s->answer, status, USAGE);

@@ -98,6 +98,18 @@ def test_words_that_never_come_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -
     assert [turn.text for turn in ear.turns] == ["Yes.", "Late."]
 
 
+def test_an_answer_ends_with_its_response() -> None:
+    """Also where the server does not tell the end of the item: it is settled once it has been heard."""
+    ear = Ear()
+    ear.transcript.agent_said("a", "Good evening.")
+    ear.transcript.agent_sounded("a", 1000)
+    ear.hear("a", 1000, 1000)
+    assert not ear.turns
+    ear.transcript.answers_finished()
+    ear.hear("a", 1000, 1020)
+    assert [turn.text for turn in ear.turns] == ["Good evening."]
+
+
 def test_nothing_heard_is_nothing_said() -> None:
     """An answer that was cut before its first frame, and a turn without words, leave nothing."""
     ear = Ear()
