@@ -18,7 +18,6 @@ from sqlalchemy.sql.elements import ClauseElement
 from store.scopable import UnscopedAccessError, tables_of
 from store.tables.base import TenantRow
 
-
 _TELL = "SELECT set_config('app.tenant_id', %(tenant)s, true)"
 
 
