@@ -16,6 +16,7 @@ from admin.rates import RATES, Rates
 from admin.route import Operation, Route
 from admin.routes import ROUTES
 from admin.services import SERVICES, Services
+from admin.shared_answers import SHARED, SharedAnswers
 
 _LARGEST_BODY: Final = 64 << 10
 """Bytes."""
@@ -46,6 +47,7 @@ def make_app(
     app[LISTED] = listed
     app[BASE_URL] = base_url
     app[RATES] = rates or Rates()
+    app[SHARED] = SharedAnswers()
     if services is not None:
         app[SERVICES] = services
         app[TOKENS] = Tokens()

@@ -1,7 +1,7 @@
 """How things go: calls of the last days in figures, and what somebody should look at."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
@@ -13,11 +13,12 @@ from msgspec import Meta
 from admin.ask import Ask
 from admin.probes import PROBLEMS
 from admin.problems import BadRequestError
+from admin.shared_answers import SHARED
 from admin.zones import last_days, zone_named
 from policies.access import Scope
 from store import overview
 from store.dsar.cases import list_cases
-from store.overview import Span
+from store.overview import Quality, Span
 from store.recordings import SAMPLES_PER_SECOND
 from store.scope import TenantStore
 
@@ -94,9 +95,12 @@ async def get_overview(ask: Ask, query: OverviewQuery) -> Overview:
     begins = _begins(ask.now, query.days, zone)
     since = begins[0]
     step = next(one for one in _STEPS if all((began - since) % one == timedelta(0) for began in begins))
+    # Of a million calls this takes a tenth of a second, and a whole team has the page open.
+    spans, quality = await ask.request.app[SHARED].answer(
+        (ask.tenant_id, projects if projects is None else frozenset(projects), since, step),
+        lambda: _counted(ask, since, step, projects),
+    )
     async with ask.store() as store:
-        spans = await overview.by_time(store, since=since, step=step, project_ids=projects)
-        quality = await overview.quality(store, since=since, project_ids=projects)
         live = await overview.live_calls(store, project_ids=projects)
         requests = await _requests(ask, store)
     server = [
@@ -121,6 +125,14 @@ async def get_overview(ask: Ask, query: OverviewQuery) -> Overview:
         spans=_added_up(spans, begins),
         alarms=(*server, *requests),
     )
+
+
+async def _counted(
+    ask: Ask, since: datetime, step: timedelta, projects: Collection[UUID] | None
+) -> tuple[Sequence[Span], Quality]:
+    async with ask.store() as store:
+        spans = await overview.by_time(store, since=since, step=step, project_ids=projects)
+        return spans, await overview.quality(store, since=since, project_ids=projects)
 
 
 def _begins(now: datetime, days: int, zone: ZoneInfo) -> Sequence[datetime]:
