@@ -152,13 +152,12 @@ def fill(visitor: Visitor) -> None:
 @contextmanager
 def live_call(server: Server) -> Iterator[None]:
     """A call that is up meanwhile."""
-    telephone = ringing(server, *["What are your opening hours?"] * 30)
-    try:
-        time.sleep(6)
-        yield
-    finally:
-        telephone.kill()
-        telephone.wait()
+    with ringing(server, *["What are your opening hours?"] * 30) as telephone:
+        try:
+            time.sleep(6)
+            yield
+        finally:
+            telephone.kill()
 
 
 def pages() -> Mapping[str, Route]:
