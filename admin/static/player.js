@@ -40,7 +40,7 @@
     probe.remove();
     return found;
   };
-  const faded = (rgb) => rgb.replace(/^rgb\((.*)\)$/, "rgba($1, 0.4)");
+  const faded = (rgb) => rgb.replace(/^rgb\((.*)\)$/, "rgba($1, 0.6)");
 
   const draw = async () => {
     if (typeof WaveSurfer === "undefined") return;
