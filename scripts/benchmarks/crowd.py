@@ -117,6 +117,7 @@ async def gather_crowd(database: Database, home: Path, *, calls: int, doomed: in
         _fill(connection, place, ids[:doomed])
         _record(connection, place.tenant_id, ids[calls - recorded :])
         connection.execute("VACUUM (ANALYZE)")
+        connection.execute("CHECKPOINT")  # a year of calls is not still being written when people look at them
     await asyncio.to_thread(_put_objects, FolderBlobs(home / "blobs"), place.tenant_id, ids[:doomed])
     return Crowd(
         place.tenant_id,

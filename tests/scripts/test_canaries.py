@@ -38,7 +38,6 @@ _KEPT = {
     "trunk/carrier": "canary-trunk-password-5f77",
     "smtp/own": "canary-own-smtp-password-e1",
 }
-pytestmark = pytest.mark.long
 _NOT_ASKED = {("serve",), ("restore",), ("keys", "reencrypt")}
 """Commands that are the server itself, put another one in its place, or wait until new keys are used."""
 

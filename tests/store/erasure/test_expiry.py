@@ -129,7 +129,6 @@ class _Simulated:
     erased: bool = False
 
 
-@pytest.mark.long
 async def test_ten_years(database: Database, blobs: Blobs, bakery: Shop, florist: Shop, all_seeing: str) -> None:
     """A random population over ten years, looked at after each run.
 

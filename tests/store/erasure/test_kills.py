@@ -98,7 +98,6 @@ async def _finish_project(database: Database, blobs: Blobs, shop: Shop, _: list[
     await projects.carry_out(database, blobs, shop.tenant_id, shop.project_id)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("what", "finish"), [("calls", _finish_calls), ("project", _finish_project)])
 async def test_killed_at_each_step_it_ends_the_same(
     store_settings: StoreSettings, database: Database, blobs: Blobs, all_seeing: str, what: str, finish: Any
