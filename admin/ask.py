@@ -1,9 +1,11 @@
 """One request of somebody who may make it: what every handler gets."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -14,6 +16,9 @@ from policies.access import Principal, Reader, Refusal, Scope, authorize
 from policies.audit_tags import Actor
 from store.engine import StoreAwayError
 from store.scope import TenantStore
+
+_SHARED: Final[ContextVar[TenantStore | None]] = ContextVar("shared_transaction", default=None)
+"""Of the request that is being answered, which has one tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +65,27 @@ class Ask:
         """The moment, in UTC."""
         return datetime.fromtimestamp(self.services.unix_time(), UTC)
 
-    def store(self) -> AbstractAsyncContextManager[TenantStore]:
-        """A transaction of the tenant."""
-        return self.services.database.tenant(self.tenant_id)
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[TenantStore]:
+        """A transaction of the tenant: its own, or the one that the request is in (`in_one_transaction`)."""
+        if (shared := _SHARED.get()) is not None:
+            yield shared
+            return
+        async with self.services.database.tenant(self.tenant_id) as store:
+            yield store
+
+    @asynccontextmanager
+    async def in_one_transaction(self) -> AsyncIterator[None]:
+        """Have all that is read meanwhile read in one: beginning and ending each costs as much as a look.
+
+        Only for what waits for one thing after another, and changes nothing that must stay where something else fails.
+        """
+        async with self.services.database.tenant(self.tenant_id) as store:
+            token = _SHARED.set(store)
+            try:
+                yield
+            finally:
+                _SHARED.reset(token)
 
     async def is_still_granted(self) -> bool:
         """Whether what was granted when this was asked is granted now, neither more nor less."""

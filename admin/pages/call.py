@@ -42,6 +42,11 @@ class Bar:
 
 async def show(ask: Ask) -> web.Response:
     """The page."""
+    async with ask.in_one_transaction():
+        return await _page(ask)
+
+
+async def _page(ask: Ask) -> web.Response:
     session_id = id_in(ask.request, "session_id")
     call = await get_session(ask, session_id)
     hears = ask.may(Scope.RECORDINGS_READ, call.project_id)

@@ -69,12 +69,13 @@ class CallsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 async def show(ask: Ask) -> web.Response:
     """The list, with the fields that narrow it."""
-    names = await names_for(ask)
-    try:
-        query = query_of(ask.request, CallsQuery)
-        found = await api.list_sessions(ask, query.as_api(zone_of(ask.request)))
-    except BadRequestError as error:
-        return _page(ask, names, SessionPage(items=(), next_cursor=None), error)
+    async with ask.in_one_transaction():
+        names = await names_for(ask)
+        try:
+            query = query_of(ask.request, CallsQuery)
+            found = await api.list_sessions(ask, query.as_api(zone_of(ask.request)))
+        except BadRequestError as error:
+            return _page(ask, names, SessionPage(items=(), next_cursor=None), error)
     return _page(ask, names, found)
 
 

@@ -26,7 +26,7 @@ _GAP_GROWS_MS: Final = 1.0
 """By so much the 99th percentile of the gap between two packets may differ: what one run differs from the next by."""
 _PAGE_MS: Final = 60.0
 _WORD_NS: Final = 200_000_000
-"""Sound of one word of the benchmark's model: a delta of 10 frames."""
+"""Sound of one delta of the benchmark's model, by which its words are numbered: 10 frames."""
 
 
 def live(calls: int, seconds: float, people: int, every_s: float) -> list[Row]:

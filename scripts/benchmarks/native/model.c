@@ -24,6 +24,7 @@
 #define MILLISECOND 1000000ull
 #define DELTAS 30      /* of one answer */
 #define DELTA_FRAMES 10
+#define WORD_DELTAS 3  /* there is a word behind every third */
 #define ANSWER_EVERY_MS 10000
 #define PCM_LOUD 1500   /* of 16 bits: the callers' speech has peaks of 3900, and their pauses none */
 #define PCM_PAUSE 7200  /* samples at 24 kHz: 300 ms */
@@ -201,7 +202,8 @@ static void say_delta(session *s) {
     }
     to_base64(audio, fill_delta(s, audio, now), text);
     tell(s, "response.output_audio.delta", PLACE ",\"delta\":\"%s\"", s->answer, s->answer, text);
-    tell(s, "response.output_audio_transcript.delta", PLACE ",\"delta\":\"said%u.%u \"", s->answer, s->answer, s->answer, s->delta);
+    if (s->delta % WORD_DELTAS == WORD_DELTAS - 1) /* as many letters a second as people speak */
+        tell(s, "response.output_audio_transcript.delta", PLACE ",\"delta\":\"said%u.%u \"", s->answer, s->answer, s->answer, s->delta);
     s->delta++;
     s->next_delta = now + 50 * MILLISECOND;
 }
