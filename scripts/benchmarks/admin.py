@@ -23,8 +23,9 @@ from uuid import UUID
 from scripts.benchmarks.admin_browsers import Addresses, look, look_at_once, sign_in, until_up
 from scripts.benchmarks.admin_live import live
 from scripts.benchmarks.crowd import Crowd, database_server, gather_crowd
-from scripts.benchmarks.stage import BenchError, cpu_seconds, free_port, say, scratch
+from scripts.benchmarks.stage import BenchError, cpu_seconds, say, scratch
 from scripts.benchmarks.store import distribution
+from scripts.ports import free_port
 from scripts.settings import ROOT
 from store import answering, ingest, seed
 from store.engine import Database

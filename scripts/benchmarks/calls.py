@@ -23,7 +23,6 @@ from scripts.benchmarks.stage import (
     compiled,
     cpu_seconds,
     distribution,
-    free_port,
     private_mb,
     read_json,
     say,
@@ -31,6 +30,7 @@ from scripts.benchmarks.stage import (
     server,
     started,
 )
+from scripts.ports import free_port
 
 CALLED = "+12125550100"
 """In New York, like the callers: with the demo project's United Kingdom, calls are recorded after notice, unasked."""

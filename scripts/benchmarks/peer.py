@@ -19,7 +19,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from scripts.benchmarks.stage import BenchError, cpu_seconds, free_port, private_mb
+from scripts.benchmarks.stage import BenchError, cpu_seconds, private_mb
+from scripts.ports import free_port
 from scripts.settings import ROOT
 
 _LOUD = 0x60

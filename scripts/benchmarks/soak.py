@@ -25,7 +25,6 @@ from scripts.benchmarks.stage import (
     Server,
     compiled,
     distribution,
-    free_port,
     private_mb,
     read_json,
     say,
@@ -35,6 +34,7 @@ from scripts.benchmarks.stage import (
 )
 from scripts.phone.dialog import Dialog
 from scripts.phone.rtp import Sound
+from scripts.ports import free_port
 from sip.control import CONTROL_NAME, request_report
 
 SAMPLE_SECONDS = 30.0

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.ports import free_port
 from scripts.settings import ROOT
 from scripts.status import Status, read_status
 
@@ -66,13 +66,6 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port nobody uses at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -137,7 +130,7 @@ def server(folder: Path, *options: str, **settings: str) -> Iterator[Server]:
     Raises:
         BenchError: It does not come up within two minutes.
     """
-    home, sip_port = folder / "home", free_port(socket.SOCK_DGRAM)
+    home, sip_port = folder / "home", free_port()
     home.mkdir(exist_ok=True)
     folder.chmod(0o711)
     named = {

@@ -6,9 +6,10 @@ import json
 import pytest
 
 from scripts.benchmarks.calls import CALLED, prepare_number
-from scripts.benchmarks.stage import Server, compiled, free_port, scratch, server, started
+from scripts.benchmarks.stage import Server, compiled, scratch, server, started
 from scripts.phone.dialog import Dialog
 from scripts.phone.rtp import Sound
+from scripts.ports import free_port
 from sip.control import CONTROL_NAME, request_report
 from tests.calls.damage import show
 
