@@ -4,20 +4,24 @@ import random
 import socket
 
 _TRIES = 200
-_SINGLE = range(10_000, 15_000)
-_NEIGHBOURS = range(15_000, 32_000)
+_SINGLE = range(10_000, 20_000)
+_NEIGHBOURS = range(20_000, 32_000)
 """Apart from each other, and below what the kernel gives out by itself (net.ipv4.ip_local_port_range)."""
+_given: set[int] = set()
+"""Single ports that this process has found before: whoever got one may not use it yet."""
 
 
 def free_port() -> int:
-    """A port on loopback that is free now, and that the kernel gives to nobody by itself until it is used.
+    """A port on loopback that is free now, and that neither the kernel nor this gives to anybody else.
 
     Raises:
         OSError: None was found.
     """
     for _ in range(_TRIES):
         port = random.choice(_SINGLE)  # noqa: S311  # no secret
-        if _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM):  # SIP takes both
+        # SIP takes both.
+        if port not in _given and _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM):
+            _given.add(port)
             return port
     raise OSError("no port is free")
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import itertools
-import random
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -22,6 +21,7 @@ from policies.wordings import Kind, wording
 from scripts.benchmarks import stage
 from scripts.master_key import master_key_of
 from scripts.operators import ask
+from scripts.ports import free_port_range
 from store import conversation, numbers, projects, recordings, scenarios, sessions, tenants
 from store.blobs import Blobs, FolderBlobs
 from store.engine import Database
@@ -42,6 +42,7 @@ from voice.rehearsal.wire import Seen
 from voice.waist.messages import LiveCall, LiveCallsListed, LiveCallsRequested
 
 KEY = "key-of-the-tests"
+_RTP_PORTS = 1000
 AUTHORITY = "authority.pem"
 """Beside the home: who signed the server's certificate."""
 DISCLOSURE = "You speak with an AI."
@@ -304,7 +305,7 @@ async def running(*options: str, **settings: str) -> AsyncIterator[Stack]:
     async with AsyncExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="aitelier-calls-")))
         model = await opened.enter_async_context(ModelServer(KEY))
-        first_port = random.randrange(10_000, 18_000, 100)
+        first_port = free_port_range(_RTP_PORTS)
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1")
         authority.cert_pem.write_to_path(str(folder / AUTHORITY))
@@ -314,7 +315,7 @@ async def running(*options: str, **settings: str) -> AsyncIterator[Stack]:
         named = {
             "openai_base_url": model.url,
             "openai_api_key": KEY,
-            "rtp_ports": f"{first_port}-{first_port + 999}",
+            "rtp_ports": f"{first_port}-{first_port + _RTP_PORTS - 1}",
             "max_calls": "8",
             "tls_cert": str(folder / "certificate.pem"),
             "tls_key": str(folder / "key.pem"),
