@@ -5,16 +5,15 @@ dumped by others of its user, gains no privileges by executing something, and di
 """
 
 import ctypes
-import grp
 import os
 import pwd
 import resource
-import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 
 import structlog
+
+from store.system_user import NoSystemUserError, system_user
 
 log = structlog.get_logger()
 
@@ -50,38 +49,21 @@ def worker_account() -> Account | None:
     """
     if os.geteuid() != 0:
         return None
-    for attempt in (WORKER_USER, "nobody"):
-        if attempt == WORKER_USER:
-            _make_user(attempt)
-        try:
-            user = pwd.getpwnam(attempt)
-        except KeyError:
-            continue
-        return Account(user.pw_uid, user.pw_gid)
-    # Containers without a user database still have the kernel's overflow id, which owns nothing.
-    return Account(65534, 65534)
-
-
-def _make_user(name: str) -> None:
     try:
-        pwd.getpwnam(name)
-    except KeyError:
-        tool = shutil.which("useradd")
-        if tool is None:
-            return
-        arguments = ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
-        grouping = ["--gid", name] if _group_exists(name) else ["--user-group"]
-        made = subprocess.run([tool, *arguments, *grouping, name], capture_output=True, check=False)  # noqa: S603  # constant arguments
-        if made.returncode != 0:
-            log.warning("worker_user_not_made", user=name, status=made.returncode)
+        user = system_user(WORKER_USER)
+    except NoSystemUserError as error:
+        log.warning("worker_user_not_made", user=WORKER_USER, problem=str(error))
+        return _nobody()
+    return Account(user.pw_uid, user.pw_gid)
 
 
-def _group_exists(name: str) -> bool:
+def _nobody() -> Account:
     try:
-        grp.getgrnam(name)
+        user = pwd.getpwnam("nobody")
     except KeyError:
-        return False
-    return True
+        # Containers without a user database still have the kernel's overflow id, which owns nothing.
+        return Account(65534, 65534)
+    return Account(user.pw_uid, user.pw_gid)
 
 
 def become(account: Account) -> None:

@@ -4,10 +4,11 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from store.system_user import NoSystemUserError, system_user
 
 DATABASE_USER: Final = "aitelier-db"
 
@@ -59,7 +60,13 @@ def account() -> Account:
                 "Add it to /etc/passwd, or set AITELIER_DATABASE_URL."
             ) from None
         return Account(user.pw_name, user.pw_uid, user.pw_gid, dropped=False)
-    user = _system_user()
+    try:
+        user = system_user(DATABASE_USER)
+    except NoSystemUserError as error:
+        raise PostgresSetupError(
+            f"The database must not run as root, and the system user {DATABASE_USER} cannot be made: {error}. "
+            "Make it by hand, start as an ordinary user, or set AITELIER_DATABASE_URL."
+        ) from error
     return Account(user.pw_name, user.pw_uid, user.pw_gid, dropped=True)
 
 
@@ -91,32 +98,3 @@ def _may_enter(who: Account, found: os.stat_result) -> bool:
     if found.st_gid == who.gid:
         return bool(found.st_mode & stat.S_IXGRP)
     return bool(found.st_mode & stat.S_IXOTH)
-
-
-def _system_user() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(DATABASE_USER)
-    except KeyError:
-        pass
-    tool = shutil.which("useradd")
-    problem = "useradd is missing"
-    if tool is not None:
-        made = subprocess.run(  # noqa: S603 - constant arguments
-            [
-                tool,
-                *("--system", "--user-group", "--no-create-home"),
-                *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
-                DATABASE_USER,
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        problem = made.stderr.strip()
-    try:
-        return pwd.getpwnam(DATABASE_USER)  # also when another process was faster
-    except KeyError:
-        raise PostgresSetupError(
-            f"The database must not run as root, and the system user {DATABASE_USER} cannot be made: {problem}. "
-            "Make it by hand, start as an ordinary user, or set AITELIER_DATABASE_URL."
-        ) from None
