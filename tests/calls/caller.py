@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TypeVar
 
 from scripts.phone.dialog import Dialog, wait_for_end
@@ -103,13 +104,15 @@ class Caller:
     async def hears(self, *sounds: bytes | Words, within: float = PATIENCE_SECONDS) -> Heard:
         """Wait until one of these sounds has been heard whole, without a gap."""
         wanted = [sound.mulaw if isinstance(sound, Words) else sound for sound in sounds]
-        await until(
-            lambda: self.dialog.ended.is_set() or self.find(wanted) is not None, f"{sounds!r:.200}", seconds=within
-        )
+        deadline = time.monotonic() + within
+        while self.find(wanted) is None and not self.dialog.ended.is_set() and time.monotonic() < deadline:  # noqa: ASYNC110  # frames set no event
+            await asyncio.sleep(0.02)
         if self.find(wanted) is None:
             await asyncio.sleep(0.2)  # a BYE overtakes sound that lies unread in the socket beside it
         found = self.find(wanted)
-        assert found is not None, f"the call ended before {sounds!r:.200} was heard; {self.summary()}"
+        assert found is not None, (
+            f"not heard within {within:g} s: {'; '.join(map(self._pieces, wanted))}; {self.summary()}"
+        )
         return found
 
     async def hears_nearly(self, words: Words, within: float = PATIENCE_SECONDS) -> None:
@@ -147,10 +150,20 @@ class Caller:
         """Start lines of the SIP messages that came "in" or went "out"."""
         return [start for _, way, start in self.dialog.ladder if way == direction]
 
+    def _pieces(self, sound: bytes) -> str:
+        """Which of this sound's frames were heard, and where."""
+        pieces = SequenceMatcher(None, _frames(sound), _frames(self.heard), autojunk=False).get_matching_blocks()
+        said = [f"{said}-{said + count - 1} at {heard}" for said, heard, count in pieces if count]
+        return f"of frames 0-{len(_frames(sound)) - 1} those heard: {', '.join(said) or 'none'}"
+
     def summary(self) -> str:
         """For whoever has to find out why a test failed."""
         lines = [f"{direction:>4} {start}" for _, direction, start in self.dialog.ladder]
         return f"{len(self.sound.frames)} frames heard; keys {self.sound.keys}; SIP:\n" + "\n".join(lines)
+
+
+def _frames(sound: bytes) -> list[bytes]:
+    return [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]
 
 
 def _alike(heard: bytes, said: bytes) -> bool:
