@@ -44,6 +44,8 @@ RETRY_AFTER_S = 5
 KEY_MS = 240
 """How long the stack takes for a key that it sends, the end three times included."""
 KEYS_BEGIN_MS = 40
+TICK_ENDS_S = 0.04
+"""A frame that was taken may still be on its way through the bridge; a stream that ends meanwhile loses it."""
 _SENDS = pj.PJMEDIA_DIR_ENCODING
 _RECEIVES = pj.PJMEDIA_DIR_DECODING
 
@@ -152,9 +154,13 @@ class PhoneLine:
 
     def hang_up(self) -> None:
         """End the call: BYE, or 480 before the answer. Idempotent; sound still queued is lost."""
-        if not self._ended_by_us:
-            self._ended_by_us = True
-            self._operate("hang_up", lambda sip: sip.hangup(_operation(480)))
+        if self._ended_by_us:
+            return
+        self._ended_by_us = True
+        if self._media_index is None:
+            self._say_bye()
+        else:
+            self._loop.call_later(TICK_ENDS_S, self._say_bye)
 
     async def transfer(self, uri: str, deadline_seconds: float) -> int:
         """Send REFER (RFC 3515) and wait for its result.
@@ -333,6 +339,9 @@ class PhoneLine:
             self.transport.tick(heard, spoke=lane is not None)
         except Exception as error:  # noqa: BLE001  # and for a stage of the pipeline
             self._tick_went_wrong(error)
+
+    def _say_bye(self) -> None:
+        self._operate("hang_up", lambda sip: sip.hangup(_operation(480)))
 
     def _not_answered(self) -> None:
         if self._answered is not None and not self._answered.done():
