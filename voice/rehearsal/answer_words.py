@@ -143,7 +143,7 @@ DECOYS: dict[str, dict[str, str]] = {
         "less": "L EH S",
         "mess": "M EH S",
         "chess": "CH EH S",
-        "yet": "Y EH T",
+        "not yet": "N AA T Y EH T",
         "you": "Y UW",
         "guest": "G EH S T",
         "address": "AE D R EH S",

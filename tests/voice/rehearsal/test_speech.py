@@ -178,6 +178,35 @@ async def test_a_spoken_yes_is_heard(mouth: Mouth, ears: Ears, language: str) ->
     assert "no" not in answers
 
 
+@pytest.mark.parametrize("sentence", ["Yes.", "Yes, I agree.", "No.", "No, thank you.", "No, I do not."])
+async def test_it_does_not_matter_when_a_word_begins(mouth: Mouth, ears: Ears, sentence: str) -> None:
+    """A caller's word begins anywhere within a frame of the line, and pauses behind a yes or a no of its own."""
+    vocabulary = yes_or_no("en")
+    assert vocabulary is not None
+    sound = await spoken(mouth, sentence)
+    heard = [hear(await ears.hear(bytes(2 * late) + sound, 8000, vocabulary), "en") for late in range(0, 160, 16)]
+    assert heard.count("yes" if sentence.startswith("Yes") else "no") >= 9, heard
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "Yes, but who is this?"),
+        ("en", "Yes, wait."),
+        ("en", "Yes, what did you say?"),
+        ("en", "Not yet."),
+        ("de", "Ja, aber wer ist da?"),
+        ("de", "Ja, Moment."),
+        ("de", "Ja, vielleicht."),
+        ("fr", "Oui, mais qui est là?"),
+        ("nl", "Ja, maar wie is dit?"),
+    ],
+)
+async def test_a_yes_with_a_doubt_is_no_consent(mouth: Mouth, ears: Ears, language: str, sentence: str) -> None:
+    """Whoever begins with a yes and goes on with something else is asked again, not recorded."""
+    assert [await understood(mouth, ears, sentence, language, voice) for voice in VOICES].count("yes") == 0
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_a_spoken_no_is_never_a_yes(mouth: Mouth, ears: Ears, language: str) -> None:
     """In every language a no is heard from some voice, and from none taken for a yes."""
