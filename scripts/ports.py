@@ -9,12 +9,12 @@ _NEIGHBOURS = range(20_000, 32_000)
 """Apart from each other, and below what the kernel gives out by itself (net.ipv4.ip_local_port_range)."""
 _random = random.SystemRandom()
 """A seed would lead everyone who starts with it, as tests do, to the same ports."""
-_given: set[int] = set()
-"""Single ports that this process has found before: whoever got one may not use it yet."""
 
 
 def free_port() -> int:
     """A port on loopback that is free now, and that neither the kernel nor this gives to anybody else.
+
+    It stays ours as long as this process and its children live, for whoever gets it seldom uses it at once.
 
     Raises:
         OSError: None was found.
@@ -22,10 +22,20 @@ def free_port() -> int:
     for _ in range(_TRIES):
         port = _random.choice(_SINGLE)
         # SIP takes both.
-        if port not in _given and _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM):
-            _given.add(port)
+        if _is_free(port, socket.SOCK_STREAM) and _is_free(port, socket.SOCK_DGRAM) and _claimed(port):
             return port
     raise OSError("no port is free")
+
+
+def _claimed(port: int) -> bool:
+    """Claim it by a name in the network's namespace (unix(7), abstract); False when another process has done so."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as claim:
+        try:
+            claim.bind(f"\0aitelier-port-{port}")
+        except OSError:
+            return False
+        claim.detach()
+        return True
 
 
 def free_port_range(count: int) -> int:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from minio import Minio
 from minio.error import MinioException
 from minio.versioningconfig import ENABLED, VersioningConfig
 
+from scripts.ports import free_port
 from store.settings import S3Settings
 
 KEY, SECRET = "key-of-the-tests", "secret-of-the-tests"
@@ -66,10 +66,12 @@ class S3Server:
 
 def _free_ports() -> list[int]:
     """Five ports that are free, and those 10,000 above them, where it speaks to itself."""
-    while True:
-        ports = random.sample(range(12_000, 20_000), 5)
-        if all(_is_free(port) and _is_free(port + 10_000) for port in ports):
-            return ports
+    found: list[int] = []
+    while len(found) < 5:
+        port = free_port()
+        if _is_free(port + 10_000):
+            found.append(port)
+    return found
 
 
 def _is_free(port: int) -> bool:

@@ -299,3 +299,20 @@ def test_free_ports_are_free() -> None:
             probe.bind(("127.0.0.1", port))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", free_port()))
+
+
+def test_no_port_is_given_to_two_processes() -> None:
+    """Whoever found a port may use it later: until then it is nobody else's."""
+    program = "from scripts.ports import free_port; print(*{free_port() for _ in range(500)}, flush=True); input()"
+    finders = [
+        subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+        for _ in range(2)
+    ]
+    found: list[set[bytes]] = []
+    for finder in finders:
+        assert finder.stdout is not None
+        found.append(set(finder.stdout.readline().split()))
+    for finder in finders:
+        finder.communicate(b"\n", timeout=20)
+    assert [len(ports) for ports in found] == [500, 500]
+    assert found[0].isdisjoint(found[1])
