@@ -25,15 +25,21 @@ def system_user(name: str) -> pwd.struct_passwd:
     Raises:
         NoSystemUserError: It cannot be made.
     """
+    user = _known(name)
+    if user is None:
+        try:
+            with _alone():
+                user = _known(name) or _made(name)  # another process may have been faster
+        except OSError as error:
+            raise NoSystemUserError(str(error)) from error
+    return user
+
+
+def _known(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)
     except KeyError:
-        pass
-    try:
-        with _alone():
-            return _made(name)
-    except OSError as error:
-        raise NoSystemUserError(f"{_LOCK}: {error.strerror}") from error
+        return None
 
 
 @contextmanager
@@ -48,20 +54,16 @@ def _alone() -> Iterator[None]:
 
 
 def _made(name: str) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(name)  # another process was faster
-    except KeyError:
-        pass
     tool = shutil.which("useradd")
     if tool is None:
         raise NoSystemUserError("useradd is missing")
     arguments = ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
     grouping = ["--gid", name] if _group_exists(name) else ["--user-group"]
     made = subprocess.run([tool, *arguments, *grouping, name], capture_output=True, text=True, check=False)  # noqa: S603 - constant arguments
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        raise NoSystemUserError(made.stderr.strip()) from None
+    user = _known(name)
+    if user is None:
+        raise NoSystemUserError(made.stderr.strip())
+    return user
 
 
 def _group_exists(name: str) -> bool:
