@@ -153,7 +153,7 @@ class PhoneLine:
         self._loop.call_soon(self._operate, "refuse", lambda sip: sip.answer(parameters))
 
     def hang_up(self) -> None:
-        """End the call: BYE, or 480 before the answer. Idempotent; sound still queued is lost, what was taken is not."""
+        """End the call: BYE, or 480 before the answer. Idempotent; sound that still waits is lost."""
         if self._ended_by_us:
             return
         self._ended_by_us = True
